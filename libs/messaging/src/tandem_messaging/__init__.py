@@ -1,0 +1,2 @@
+"""Placeholder opening of tandem_messaging."""
+__version__ = "0.1.0"

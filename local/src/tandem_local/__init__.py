@@ -1,0 +1,1 @@
+"""Sets up and runs all of Tandem on one machine."""

@@ -1,0 +1,2 @@
+"""Placeholder opening of tandem_feedback."""
+__version__ = "0.1.0"
