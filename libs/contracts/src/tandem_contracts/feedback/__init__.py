@@ -1,0 +1,36 @@
+"""The feedback events, by the type name that travels in `ce-type`."""
+
+from typing import Final, TypeAlias
+
+from tandem_contracts.feedback.v1 import (
+    FeedbackCancelledV1,
+    FeedbackCompletedV1,
+    FeedbackFailedV1,
+    FeedbackRequestedV1,
+    FeedbackResult,
+    RubricRef,
+    TokenUsage,
+    Turn,
+)
+
+FeedbackEvent: TypeAlias = FeedbackRequestedV1 | FeedbackCompletedV1 | FeedbackFailedV1 | FeedbackCancelledV1
+FeedbackOutcome: TypeAlias = FeedbackCompletedV1 | FeedbackFailedV1 | FeedbackCancelledV1
+
+EVENT_MODELS: Final[dict[str, type[FeedbackEvent]]] = {
+    model.event_type: model
+    for model in (FeedbackRequestedV1, FeedbackCompletedV1, FeedbackFailedV1, FeedbackCancelledV1)
+}
+
+__all__ = [
+    "EVENT_MODELS",
+    "FeedbackCancelledV1",
+    "FeedbackCompletedV1",
+    "FeedbackEvent",
+    "FeedbackFailedV1",
+    "FeedbackOutcome",
+    "FeedbackRequestedV1",
+    "FeedbackResult",
+    "RubricRef",
+    "TokenUsage",
+    "Turn",
+]

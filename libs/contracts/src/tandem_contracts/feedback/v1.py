@@ -1,0 +1,117 @@
+"""Version 1 of the feedback events. Released: fields may be added with a default, nothing else may change.
+
+Unknown fields are ignored on reading, so that an older reader survives a newer writer.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+# NUL is refused because Postgres cannot store it in text.
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=r"^[^\x00]*$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Turn(_Frozen):
+    """One message of the conversation to be judged."""
+
+    role: Literal["user", "assistant"]
+    content: Text
+
+
+class RubricRef(_Frozen):
+    """Which rubric to judge by; without a version, the newest that the worker has."""
+
+    id: Identifier = "general"
+    version: int | None = Field(default=None, ge=1)
+
+
+class TokenUsage(_Frozen):
+    """Tokens that the judgement cost, as the engine counted them, repairs included."""
+
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+
+
+class FeedbackResult(_Frozen):
+    """The judgement itself, stamped with what made it."""
+
+    score: int = Field(ge=1, le=5, description="1 poor, 5 excellent.")
+    summary: Text
+    strengths: tuple[Text, ...]
+    improvements: tuple[Text, ...]
+    rubric: RubricRef
+    model: str
+    adapter: str | None = None
+    seed: int | None = None
+    omitted_turns: int = Field(
+        default=0,
+        ge=0,
+        description="Oldest turns left out because the transcript did not fit the model's window.",
+    )
+    usage: TokenUsage
+
+
+class _FeedbackEvent(_Frozen):
+    request_id: Identifier = Field(
+        description="Identity of the request, chosen by who asks; the same id is one job."
+    )
+    conversation_id: Identifier
+
+
+class FeedbackRequestedV1(_FeedbackEvent):
+    """Somebody asks for feedback; carries everything that the writer needs."""
+
+    event_type: ClassVar[str] = "feedback.requested.v1"
+
+    transcript: tuple[Turn, ...] = Field(min_length=1, max_length=1000)
+    rubric: RubricRef = RubricRef()
+    model: str | None = Field(
+        default=None, description="Model or adapter to judge with; the worker's default if absent."
+    )
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    requested_at: AwareDatetime
+
+
+class FeedbackCompletedV1(_FeedbackEvent):
+    """The feedback is written and stored."""
+
+    event_type: ClassVar[str] = "feedback.completed.v1"
+
+    result: FeedbackResult
+    completed_at: AwareDatetime
+
+
+class FeedbackFailedV1(_FeedbackEvent):
+    """The feedback will not be written; says why."""
+
+    event_type: ClassVar[str] = "feedback.failed.v1"
+
+    code: str = Field(pattern=r"^[a-z0-9_]+$", description="Stable identifier of the reason.")
+    detail: str = Field(description="The reason as a sentence.")
+    attempts: int = Field(ge=0, description="Real attempts made; waiting for the engine counts as none.")
+    failed_at: AwareDatetime
+
+
+class FeedbackCancelledV1(_FeedbackEvent):
+    """The requester called it off; nothing was or will be written."""
+
+    event_type: ClassVar[str] = "feedback.cancelled.v1"
+
+    cancelled_at: AwareDatetime
+
+
+__all__ = [
+    "FeedbackCancelledV1",
+    "FeedbackCompletedV1",
+    "FeedbackFailedV1",
+    "FeedbackRequestedV1",
+    "FeedbackResult",
+    "RubricRef",
+    "TokenUsage",
+    "Turn",
+]
