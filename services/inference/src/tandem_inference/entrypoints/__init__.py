@@ -1,0 +1,1 @@
+"""Where the outside comes in: the command line and the HTTP app."""
