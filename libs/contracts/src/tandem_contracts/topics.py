@@ -19,7 +19,7 @@ class Subscription:
     topic: str
     dead_letter_topic: str | None = None
     max_delivery_attempts: int = 100
-    ack_deadline_seconds: int = 60
+    ack_deadline_seconds: int = 20
 
 
 FEEDBACK_REQUESTS: Final = "feedback-requests"

@@ -69,6 +69,11 @@ class FeedbackRequestedV1(_FeedbackEvent):
     event_type: ClassVar[str] = "feedback.requested.v1"
 
     transcript: tuple[Turn, ...] = Field(min_length=1, max_length=1000)
+    earlier_turns_omitted: int = Field(
+        default=0,
+        ge=0,
+        description="Turns before the first one here that the requester left out for their size.",
+    )
     rubric: RubricRef = RubricRef()
     model: str | None = Field(
         default=None, description="Model or adapter to judge with; the worker's default if absent."

@@ -1,0 +1,219 @@
+"""Pulls exactly as many messages as there are free slots, keeps their leases, and acknowledges after the work is committed.
+
+The handler's exception decides a message's fate: `TransientError` is waited out without giving the message back,
+`PermanentError` sends it to the dead letters, any other error gives it back for a later delivery.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from opentelemetry import metrics, trace
+from opentelemetry.trace import SpanKind
+
+from tandem_contracts.envelope import Envelope, UnreadableEventError, decode
+from tandem_messaging.errors import PermanentError, TopologyMissingError, TransientError
+from tandem_messaging.ports import ReceivedMessage, Subscriber
+from tandem_telemetry import extract_context, names
+
+logger = logging.getLogger(__name__)
+_tracer = trace.get_tracer(__name__)
+_meter = metrics.get_meter(__name__)
+_messages = _meter.create_counter(names.CONSUMER_MESSAGES, "{message}", "Messages by outcome")
+_duration = _meter.create_histogram(names.CONSUMER_DURATION, "s", "From receipt to outcome")
+_in_flight = _meter.create_up_down_counter(names.CONSUMER_IN_FLIGHT, "{message}", "Messages held now")
+
+_FIRST_BACKOFF_SECONDS = 0.5
+_MAX_BACKOFF_SECONDS = 30.0
+_MAX_PULL_BACKOFF_SECONDS = 5.0
+# After a defect in the handler: long enough not to spin, short enough for a fixed worker to be met soon.
+_RETRY_FAILED_SECONDS = 10
+_LAST_PULL_SECONDS = 5.0
+
+Handler = Callable[[Envelope], Awaitable[None]]
+DeadLetter = Callable[[ReceivedMessage, str], Awaitable[None]]
+MakeTopology = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ConsumerLimits:
+    """How much a consumer holds and for how long. Times in seconds; a lease must outlast two missed beats."""
+
+    slots: int = 4
+    lease_seconds: int = 20
+    beat_seconds: float = 6.0
+    drain_seconds: float = 25.0
+
+
+class Consumer:
+    """Runs `handler` on each message of one subscription.
+
+    `dead_letter` receives what cannot be read or served, with the reason; the message is acknowledged only after it
+    returned. `make_topology` is called when the subscription is missing; leave it out in production.
+    """
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        handler: Handler,
+        *,
+        dead_letter: DeadLetter,
+        limits: ConsumerLimits | None = None,
+        make_topology: MakeTopology | None = None,
+    ) -> None:
+        self._subscriber = subscriber
+        self._handler = handler
+        self._dead_letter = dead_letter
+        self._limits = limits or ConsumerLimits()
+        self._make_topology = make_topology
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        """Consume until `drain` is called, then wait to be cancelled."""
+        await self._consume()
+        self._stopped.set()
+        await asyncio.Event().wait()
+
+    async def _consume(self) -> None:
+        backoff = _FIRST_BACKOFF_SECONDS
+        while not self._draining.is_set():
+            free = self._limits.slots - len(self._jobs)
+            if free == 0:
+                await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            try:
+                received = await self._subscriber.pull(free)
+                backoff = _FIRST_BACKOFF_SECONDS
+            except TransientError as error:
+                logger.warning(
+                    "consumer.pull_failed", extra={"error": str(error), "retry_in_seconds": backoff}
+                )
+                await self._recover(error, backoff)
+                backoff = min(backoff * 2, _MAX_PULL_BACKOFF_SECONDS)
+                continue
+            for message in received:
+                job = asyncio.create_task(self._hold(message))
+                self._jobs.add(job)
+                job.add_done_callback(self._jobs.discard)
+
+    async def drain(self) -> None:
+        """Pull nothing more, let held messages finish for `drain_seconds`, then give back the rest."""
+        self._draining.set()
+        with suppress(
+            TimeoutError
+        ):  # a Pull cut short would keep its messages from others until their leases lapse
+            await asyncio.wait_for(self._stopped.wait(), _LAST_PULL_SECONDS)
+        if not self._jobs:
+            return
+        _, unfinished = await asyncio.wait(self._jobs, timeout=self._limits.drain_seconds)
+        for job in unfinished:
+            job.cancel()
+        if unfinished:
+            logger.warning("consumer.drain_gave_back", extra={"messages": len(unfinished)})
+            await asyncio.wait(unfinished)
+
+    async def _recover(self, error: TransientError, backoff: float) -> None:
+        if isinstance(error, TopologyMissingError) and self._make_topology is not None:
+            try:
+                await self._make_topology()
+            except TransientError as still_down:
+                logger.warning("consumer.topology_failed", extra={"error": str(still_down)})
+            else:
+                return
+        await asyncio.sleep(backoff)
+
+    async def _hold(self, message: ReceivedMessage) -> None:
+        """Work on one message under a kept lease; never raises, so that one message cannot end the loop."""
+        if self._draining.is_set():
+            await self._give_back(message)
+            return
+        _in_flight.add(1)
+        started = asyncio.get_running_loop().time()
+        heartbeat = asyncio.create_task(self._keep_lease(message))
+        outcome = "returned"
+        try:
+            outcome = await self._settle(message)
+        except Exception as error:
+            logger.exception(
+                "consumer.handler_failed", extra={"message_id": message.message_id, "error": str(error)}
+            )
+        finally:
+            heartbeat.cancel()
+            if outcome == "returned":
+                await self._give_back(message)
+            _in_flight.add(-1)
+            _messages.add(1, {names.OUTCOME: outcome})
+            _duration.record(asyncio.get_running_loop().time() - started, {names.OUTCOME: outcome})
+
+    async def _settle(self, message: ReceivedMessage) -> str:
+        with _tracer.start_as_current_span(
+            "process message",
+            context=extract_context(message.attributes),
+            kind=SpanKind.CONSUMER,
+            attributes={names.EVENT_TYPE: message.attributes.get("ce-type", "")},
+        ) as span:
+            try:
+                envelope = decode(message.data, message.attributes)
+                span.set_attribute(names.REQUEST_ID, envelope.event.request_id)
+                await self._handle_waiting(envelope)
+            except (UnreadableEventError, PermanentError) as error:
+                logger.warning(
+                    "consumer.dead_lettered", extra={"message_id": message.message_id, "error": str(error)}
+                )
+                await self._dead_letter(message, str(error))
+                outcome = "dead_lettered"
+            else:
+                outcome = "done"
+            await self._acknowledge(message)
+            return outcome
+
+    async def _handle_waiting(self, envelope: Envelope) -> None:
+        """Call the handler until it stops saying "wait": waiting for capacity is not failing."""
+        backoff = _FIRST_BACKOFF_SECONDS
+        while True:
+            try:
+                return await self._handler(envelope)
+            except TransientError as error:
+                pause = max(backoff, error.retry_after or 0.0) * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
+                logger.info(
+                    "consumer.waiting",
+                    extra={
+                        "request_id": envelope.event.request_id,
+                        "error": str(error),
+                        "retry_in_seconds": round(pause, 2),
+                    },
+                )
+                await asyncio.sleep(pause)
+                backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+
+    async def _keep_lease(self, message: ReceivedMessage) -> None:
+        while True:
+            try:
+                await self._subscriber.extend_lease([message.ack_id], self._limits.lease_seconds)
+            except TransientError as error:
+                logger.warning("consumer.heartbeat_failed", extra={"error": str(error)})
+            await asyncio.sleep(self._limits.beat_seconds)
+
+    async def _acknowledge(self, message: ReceivedMessage) -> None:
+        try:
+            await self._subscriber.acknowledge([message.ack_id])
+        except TransientError as error:  # it comes back, and finds its work done
+            logger.warning(
+                "consumer.ack_failed", extra={"message_id": message.message_id, "error": str(error)}
+            )
+
+    async def _give_back(self, message: ReceivedMessage, after_seconds: int = 0) -> None:
+        try:
+            if after_seconds:
+                await self._subscriber.extend_lease([message.ack_id], after_seconds)
+            else:
+                await self._subscriber.release([message.ack_id])
+        except TransientError as error:  # its lease lapses by itself
+            logger.warning(
+                "consumer.release_failed", extra={"message_id": message.message_id, "error": str(error)}
+            )
