@@ -5,16 +5,19 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tandem_local.complaint import ComplaintError
+
 LAUNCHER_IN_SDK = Path("platform/pubsub-emulator/bin/cloud-pubsub-emulator")
 
 _HOW_TO_INSTALL = (
     "Install it with `gcloud components install beta pubsub-emulator` (Debian and Ubuntu: the package "
-    "google-cloud-cli-pubsub-emulator). Or run the emulator of the google-cloud-cli image in docker, with its "
-    "port published on loopback, and set TANDEM_EXTERNAL_EMULATOR=1 and PUBSUB_EMULATOR_PORT to that port."
+    "google-cloud-cli-pubsub-emulator). Or run "
+    "Google's google-cloud-cli:emulators image with docker, publish its port on loopback, and name it with "
+    "PUBSUB_EMULATOR_HOST=127.0.0.1:<port>."
 )
 
 
-class EmulatorMissingError(RuntimeError):
+class EmulatorMissingError(ComplaintError):
     """The emulator or the Java runtime it needs is not installed; the message says what to install."""
 
 
