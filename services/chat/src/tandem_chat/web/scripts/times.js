@@ -1,0 +1,18 @@
+// Says dates and times in the reader's own language and time zone.
+
+import { element } from "./elements.js";
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** Today as a clock time, any other day as a date. */
+export function shortTime(iso) {
+  const moment = new Date(iso);
+  const today = moment.toDateString() === new Date().toDateString();
+  return (today ? clock : day).format(moment);
+}
+
+export function timeElement(iso) {
+  return element("time", { datetime: iso, title: exact.format(new Date(iso)) }, shortTime(iso));
+}
