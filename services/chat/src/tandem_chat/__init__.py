@@ -1,2 +1,3 @@
-"""Placeholder opening of tandem_chat."""
+"""The chat service: conversations, replies as streams, feedback as the user sees it."""
+
 __version__ = "0.1.0"

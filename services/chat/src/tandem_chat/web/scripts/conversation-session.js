@@ -18,12 +18,13 @@ export class ConversationSession {
   #known = new Map();
   #follower = null;
   #replyView = null;
+  #answered = false;
   #loading = new AbortController();
   #closed = false;
 
   /**
    * `page` has the parts `thread`, `composer` and `readiness`, and is told of things by `announce(text)`, `created(conversation)`,
-   * `loaded(conversation)`, `changed()`, `missing(problem)`, `answerable(boolean)` and `storedUnseen(id, text)`.
+   * `loaded(conversation)`, `changed()`, `missing(problem)`, `progress(word)` and `storedUnseen(id, text)`.
    */
   constructor(id, page) {
     this.id = id;
@@ -130,7 +131,7 @@ export class ConversationSession {
     else this.#replyView = this.#page.thread.addReply(reply, (replyId) => this.retry(replyId));
     this.#page.composer.accept();
     this.#page.composer.setState("answering");
-    this.#page.answerable(false);
+    this.#page.progress("answering");
     this.#page.changed();
   }
 
@@ -143,7 +144,8 @@ export class ConversationSession {
     this.#remember(reply);
     this.#replyView.show(reply, problem);
     this.#page.announce(SPOKEN[reply.state] ?? "");
-    this.#page.answerable(Boolean(reply.content));
+    this.#answered ||= Boolean(reply.content);
+    this.#page.progress(this.#answered ? "answered" : "empty");
     if (problem) this.#page.readiness.check();
     this.#page.changed();
   }
@@ -203,7 +205,8 @@ export class ConversationSession {
     if (asked) this.#page.composer.forget(this.id, asked.content);
     const last = messages.at(-1);
     const unfinished = last !== undefined && isUnfinished(last);
-    this.#page.answerable(!unfinished && messages.some(({ role, content }) => role === "assistant" && content));
+    this.#answered = messages.some(({ role, content }) => role === "assistant" && content);
+    this.#page.progress(unfinished ? "answering" : this.#answered ? "answered" : "empty");
     if (unfinished) this.#join(last);
   }
 

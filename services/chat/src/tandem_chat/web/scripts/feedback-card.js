@@ -94,7 +94,7 @@ function timeline({ state, requested_at: requestedAt, finished_at: finishedAt })
 function smallPrint({ result }) {
   if (!result) return [];
   const { rubric, model } = result;
-  return [element("p", { class: "small-print" }, `Written by ${model}, rubric ${rubric.id} ${rubric.version}`)];
+  return [element("p", { class: "small-print" }, `Written by ${model}, rubric ${rubric.id}, version ${rubric.version}`)];
 }
 
 function textElement(tag, className, text) {

@@ -6,8 +6,11 @@ import { byId, showText } from "./elements.js";
 import { Backoff, readEvents } from "./event-stream.js";
 import { FeedbackCard, isFinal, spokenState } from "./feedback-card.js";
 
-const HINT_WHEN_EMPTY = "Nothing to review yet. Ask the model something first.";
-const HINT_WHEN_ANSWERED = "Press Get feedback: this conversation is then reviewed with a score, its strengths and what to improve.";
+const HINTS = {
+  empty: "Nothing to review yet. Ask the model something first.",
+  answering: "Once the answer is finished, Get feedback has the conversation reviewed.",
+  answered: "Press Get feedback: this conversation is then reviewed with a score, its strengths and what to improve.",
+};
 
 export class FeedbackPanel {
   #panel = byId("feedback-panel");
@@ -17,7 +20,7 @@ export class FeedbackPanel {
   #list = byId("feedbacks");
   #announce;
   #conversationId = null;
-  #answerable = false;
+  #progress = "empty";
   #asking = false;
   #cards = new Map();
   #latest = new Map();
@@ -35,7 +38,8 @@ export class FeedbackPanel {
     this.#open.abort();
     const open = this.#open = new AbortController();
     this.#conversationId = conversationId;
-    this.#answerable = this.#asking = this.#following = false;
+    this.#progress = "empty";
+    this.#asking = this.#following = false;
     this.#cards.clear();
     this.#latest.clear();
     this.#list.replaceChildren();
@@ -49,8 +53,9 @@ export class FeedbackPanel {
     this.#conversationId = conversationId;
   }
 
-  setAnswerable(answerable) {
-    this.#answerable = answerable;
+  /** How far the conversation is: "empty", "answering" or "answered". Only the last can be reviewed. */
+  setProgress(progress) {
+    this.#progress = progress;
     this.#update();
   }
 
@@ -70,6 +75,7 @@ export class FeedbackPanel {
   }
 
   async #request() {
+    if (this.#asking) return;
     const { signal } = this.#open;
     this.#asking = true;
     this.#update();
@@ -120,12 +126,11 @@ export class FeedbackPanel {
 
   #update() {
     const { activeElement } = document;
-    this.#button.disabled = !this.#answerable;
+    this.#button.disabled = this.#progress !== "answered";
     // Disabling it while the request is on its way would drop the keyboard's focus.
     this.#button.setAttribute("aria-disabled", String(this.#asking));
     if (activeElement === this.#button && this.#button.disabled) byId("message").focus();
-    const hint = this.#answerable ? HINT_WHEN_ANSWERED : HINT_WHEN_EMPTY;
-    showText(this.#hint, this.#latest.size > 0 ? null : hint);
+    showText(this.#hint, this.#latest.size > 0 ? null : HINTS[this.#progress]);
   }
 
   async #follow() {

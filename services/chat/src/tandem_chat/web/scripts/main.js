@@ -15,7 +15,12 @@ const ADDRESS = /^#\/conversations\/(.+)$/;
 
 const hasFinePointer = window.matchMedia("(pointer: fine)").matches;
 const thread = new ThreadView();
-const readiness = new ReadinessBanner();
+const readiness = new ReadinessBanner({
+  onReady() {
+    composer.showProblem(null);
+    announce("The model is ready.");
+  },
+});
 const composer = new Composer({ onSend: (text) => session.send(text), onStop: () => session.stop() });
 const feedback = new FeedbackPanel({ announce });
 const deleteDialog = new DeleteDialog({ onDeleted: leave });
@@ -48,7 +53,7 @@ const page = {
       readiness.check();
     }
   },
-  answerable: (answerable) => feedback.setAnswerable(answerable),
+  progress: (progress) => feedback.setProgress(progress),
   storedUnseen(id, text) {
     composer.forget(id, text);
     composer.forget("new", text);

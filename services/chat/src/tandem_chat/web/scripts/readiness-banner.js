@@ -10,6 +10,12 @@ export class ReadinessBanner {
   #banner = byId("banner");
   #timer = null;
   #asking = false;
+  #onReady;
+
+  /** `onReady` is told when the model has become able to answer after it was not. */
+  constructor({ onReady }) {
+    this.#onReady = onReady;
+  }
 
   async check() {
     if (this.#asking) return;
@@ -30,9 +36,9 @@ export class ReadinessBanner {
   #show(problem) {
     const [heading, detail] = words(problem);
     if (this.#banner.textContent === heading + detail) return; // The same words again would be read out again.
-    this.#banner.replaceChildren(...(problem
-      ? [element("strong", {}, heading), element("span", {}, detail)]
-      : []));
+    this.#banner.replaceChildren();
+    if (problem) this.#banner.append(element("strong", {}, heading), element("span", {}, detail));
+    else this.#onReady();
   }
 }
 

@@ -1,0 +1,1 @@
+"""Chat's store on SQLAlchemy, for SQLite and Postgres alike."""

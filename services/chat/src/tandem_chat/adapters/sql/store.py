@@ -1,0 +1,214 @@
+"""`ports.Store` on SQLAlchemy: opens transactions and turns rows into domain objects in them.
+
+Conversations and replies are here, feedback is in `feedback_rows`; both share one session.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tandem_chat.adapters.sql.feedback_rows import FeedbackRows
+from tandem_chat.adapters.sql.tables import conversations, messages
+from tandem_chat.domain.conversation import Conversation, Message, MessageState, Role
+from tandem_chat.domain.errors import ConversationNotFoundError, MessageNotFoundError
+from tandem_messaging.database import Database, database_now
+
+_UNFINISHED = (MessageState.QUEUED.value, MessageState.RUNNING.value)
+
+
+class SqlStore:
+    """Chat's database behind `ports.Store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator["SqlTransaction"]:
+        async with self._database.read() as session:
+            yield SqlTransaction(session)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator["SqlTransaction"]:
+        async with self._database.write() as session:
+            yield SqlTransaction(session)
+
+
+class SqlTransaction(FeedbackRows):
+    """`ports.WriteTransaction` on one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__(session)
+        self._session = session
+
+    async def now(self) -> datetime:
+        return await database_now(self._session)
+
+    async def conversation(self, conversation_id: str) -> Conversation:
+        row = (
+            await self._session.execute(_with_count().where(conversations.c.id == conversation_id))
+        ).one_or_none()
+        if row is None:
+            raise ConversationNotFoundError(f"conversation {conversation_id}: not found")
+        return _conversation(row)
+
+    async def conversations(
+        self, *, limit: int, before: tuple[datetime, str] | None
+    ) -> Sequence[Conversation]:
+        order = (conversations.c.updated_at, conversations.c.id)
+        query = _with_count().order_by(*(column.desc() for column in order)).limit(limit)
+        if before is not None:
+            query = query.where(tuple_(*order) < tuple_(*before))
+        return [_conversation(row) for row in await self._session.execute(query)]
+
+    async def lock_conversation(self, conversation_id: str) -> Conversation:
+        await self._session.execute(
+            select(conversations.c.id).where(conversations.c.id == conversation_id).with_for_update()
+        )
+        return await self.conversation(conversation_id)
+
+    async def add_conversation(self, conversation: Conversation) -> None:
+        await self._session.execute(
+            insert(conversations).values(
+                id=conversation.id,
+                title=conversation.title,
+                created_at=conversation.created_at,
+                updated_at=conversation.updated_at,
+            )
+        )
+
+    async def touch_conversation(self, conversation_id: str, *, at: datetime, title: str | None) -> None:
+        row = update(conversations).where(conversations.c.id == conversation_id)
+        await self._session.execute(row.values(updated_at=at))
+        if title:
+            await self._session.execute(row.where(conversations.c.title == "").values(title=title))
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        await self._session.execute(delete(conversations).where(conversations.c.id == conversation_id))
+
+    async def messages(self, conversation_id: str) -> Sequence[Message]:
+        query = (
+            select(messages)
+            .where(messages.c.conversation_id == conversation_id)
+            .order_by(messages.c.position)
+        )
+        return [_message(row) for row in await self._session.execute(query)]
+
+    async def message(self, message_id: str) -> Message:
+        row = (await self._session.execute(select(messages).where(messages.c.id == message_id))).one_or_none()
+        if row is None:
+            raise MessageNotFoundError(f"message {message_id}: not found")
+        return _message(row)
+
+    async def add_message(self, message: Message) -> None:
+        await self._session.execute(
+            insert(messages).values(
+                id=message.id,
+                conversation_id=message.conversation_id,
+                position=message.position,
+                role=message.role.value,
+                content=message.content,
+                state=message.state.value,
+                created_at=message.created_at,
+                stop_requested=False,
+            )
+        )
+
+    async def claim_reply(self, message_id: str, *, owner: str, until: datetime) -> None:
+        await self._session.execute(
+            update(messages)
+            .where(messages.c.id == message_id)
+            .values(
+                content="",
+                state=MessageState.QUEUED.value,
+                error_code=None,
+                error_detail=None,
+                stop_requested=False,
+                leased_by=owner,
+                leased_until=until,
+            )
+        )
+
+    async def save_reply(
+        self,
+        message_id: str,
+        *,
+        owner: str,
+        content: str,
+        state: MessageState,
+        until: datetime,
+        error: tuple[str, str] | None = None,
+    ) -> bool:
+        code, detail = error or (None, None)
+        held = (messages.c.id == message_id, messages.c.leased_by == owner, messages.c.state.in_(_UNFINISHED))
+        saved = await self._session.execute(
+            update(messages)
+            .where(*held)
+            .values(
+                content=content, state=state.value, leased_until=until, error_code=code, error_detail=detail
+            )
+            .returning(messages.c.id)
+        )
+        return saved.first() is not None
+
+    async def request_stop(self, message_id: str) -> None:
+        await self._session.execute(
+            update(messages).where(messages.c.id == message_id).values(stop_requested=True)
+        )
+
+    async def stop_requested(self, message_id: str) -> bool:
+        query = select(messages.c.stop_requested).where(messages.c.id == message_id)
+        requested: bool | None = (await self._session.execute(query)).scalar_one_or_none()
+        return requested is None or requested
+
+    async def interrupt_abandoned(self) -> Sequence[str]:
+        now = await self.now()
+        lapsed = or_(messages.c.leased_until.is_(None), messages.c.leased_until < now)
+        abandoned = await self._session.execute(
+            update(messages)
+            .where(messages.c.state.in_(_UNFINISHED), lapsed)
+            .values(
+                state=MessageState.INTERRUPTED.value,
+                error_code="chat_restarted",
+                error_detail="The reply was cut off because chat restarted. The text so far is kept; try again.",
+            )
+            .returning(messages.c.id)
+        )
+        return [row.id for row in abandoned]
+
+
+def _with_count() -> Select[Any]:
+    count = (
+        select(func.count())
+        .where(messages.c.conversation_id == conversations.c.id)
+        .correlate(conversations)
+        .scalar_subquery()
+    )
+    return select(conversations, count.label("message_count"))
+
+
+def _conversation(row: Row[Any]) -> Conversation:
+    return Conversation(
+        id=row.id,
+        title=row.title,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        message_count=row.message_count,
+    )
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        position=row.position,
+        role=Role(row.role),
+        content=row.content,
+        state=MessageState(row.state),
+        created_at=row.created_at,
+        error_code=row.error_code,
+        error_detail=row.error_detail,
+    )

@@ -1,0 +1,82 @@
+"""Chat's tables. A change here needs a migration in `services/chat/migrations`; a test compares the two."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from tandem_messaging.database import UtcDateTime
+from tandem_messaging.inbox import inbox_table
+from tandem_messaging.outbox import outbox_table
+
+# Named constraints can be dropped by a later migration on every database.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index(None, "updated_at", "id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("conversation_id", String(36), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("error_code", String(64)),
+    Column("error_detail", Text),
+    Column("stop_requested", Boolean, nullable=False, default=False),
+    Column("leased_by", String(64)),
+    Column("leased_until", UtcDateTime),
+    UniqueConstraint("conversation_id", "position"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column(
+        "conversation_id",
+        String(36),
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("state", String(16), nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("result", Text),
+    Column("error_code", String(64)),
+    Column("error_detail", Text),
+    # The event exactly as first announced, so that announcing it again cannot differ; dropped at the end.
+    Column("request", Text),
+    Column("announcements", Integer, nullable=False),
+    Column("reannounce_at", UtcDateTime, index=True),
+)
+
+outbox = outbox_table(metadata)
+inbox = inbox_table(metadata)

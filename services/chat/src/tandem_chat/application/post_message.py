@@ -1,0 +1,133 @@
+"""Takes a user's message, stores it with an empty reply, and has the reply written; or writes a broken reply again.
+
+What the model sees is decided here, before anything is stored: a message that can never fit is refused whole.
+"""
+
+import logging
+from collections.abc import Sequence
+from uuid import uuid4
+
+from tandem_chat.application.ports import Engine, Store
+from tandem_chat.application.run_replies import ReplyRunner
+from tandem_chat.domain.conversation import RETRYABLE_STATES, Message, MessageState, Role, title_from
+from tandem_chat.domain.errors import (
+    MessageNotFoundError,
+    MessageTooLongError,
+    ReplyInProgressError,
+    ReplyNotRetryableError,
+)
+from tandem_chat.domain.prompt import PromptMessage, prompt_messages, turn_count, without_oldest_turns
+
+logger = logging.getLogger(__name__)
+
+
+class PostMessage:
+    """The use cases that start a reply."""
+
+    def __init__(self, store: Store, engine: Engine, runner: ReplyRunner) -> None:
+        self._store = store
+        self._engine = engine
+        self._runner = runner
+
+    async def post(self, conversation_id: str, content: str) -> tuple[Message, Message]:
+        """Store the message and start its reply; return both.
+
+        Raises:
+            ConversationNotFoundError, ReplyInProgressError, MessageTooLongError: nothing was stored.
+            EngineNotReadyError: nothing was stored; the same call will work once the engine serves.
+        """
+        async with self._store.read() as transaction:
+            await transaction.conversation(conversation_id)
+            history = await transaction.messages(conversation_id)
+        _require_finished(history)
+        prompt, max_tokens = await self._fit([*prompt_messages(history), PromptMessage(Role.USER, content)])
+
+        async with self._store.write() as transaction:
+            await transaction.lock_conversation(conversation_id)
+            current = await transaction.messages(conversation_id)
+            # Somebody may have posted while the tokens were counted; the prompt would miss it.
+            if len(current) != len(history):
+                raise ReplyInProgressError(f"conversation {conversation_id}: another message came first")
+            now = await transaction.now()
+            question = Message(
+                str(uuid4()), conversation_id, len(current), Role.USER, content, MessageState.COMPLETED, now
+            )
+            reply = Message(
+                str(uuid4()), conversation_id, len(current) + 1, Role.ASSISTANT, "", MessageState.QUEUED, now
+            )
+            await transaction.add_message(question)
+            await transaction.add_message(reply)
+            await transaction.claim_reply(
+                reply.id, owner=self._runner.owner, until=now + self._runner.lease()
+            )
+            await transaction.touch_conversation(conversation_id, at=now, title=title_from(content))
+        self._runner.start(reply, prompt, max_tokens=max_tokens)
+        return question, reply
+
+    async def retry(self, message_id: str) -> Message:
+        """Write a stopped, interrupted or failed reply again, from nothing; return it.
+
+        Raises:
+            MessageNotFoundError: no reply has this id.
+            ReplyNotRetryableError: it is not the conversation's last message, or it completed.
+            ReplyInProgressError: it is being written.
+            EngineNotReadyError: nothing was changed.
+        """
+        async with self._store.read() as transaction:
+            reply = await transaction.message(message_id)
+            history = await transaction.messages(reply.conversation_id)
+        _require_retryable(reply, history)
+        prompt, max_tokens = await self._fit(prompt_messages(history[:-1]))
+
+        async with self._store.write() as transaction:
+            await transaction.lock_conversation(reply.conversation_id)
+            history = await transaction.messages(reply.conversation_id)
+            reply = await transaction.message(message_id)
+            _require_retryable(reply, history)
+            now = await transaction.now()
+            await transaction.claim_reply(
+                reply.id, owner=self._runner.owner, until=now + self._runner.lease()
+            )
+            reply = await transaction.message(message_id)
+        self._runner.start(reply, prompt, max_tokens=max_tokens)
+        return reply
+
+    async def _fit(self, prompt: Sequence[PromptMessage]) -> tuple[list[PromptMessage], int]:
+        """Leave out the oldest turns until the prompt and a reply fit; return it and the room for the reply."""
+        turns = turn_count(prompt)
+        dropped = 0
+        while True:
+            fitted = without_oldest_turns(prompt, dropped)
+            count = await self._engine.count_tokens(fitted)
+            room = count.window_tokens - count.prompt_tokens
+            # At least a quarter of the window stays for the answer, or as much as an answer may take.
+            needed = min(self._runner.max_tokens, count.window_tokens // 4)
+            if room >= needed:
+                break
+            if dropped >= turns - 1:
+                raise MessageTooLongError(
+                    f"content: expected at most {count.window_tokens - needed} tokens including the model's "
+                    f"own markup, got {count.prompt_tokens}; shorten the message"
+                )
+            # Halving the turns finds a fit in few counts; a turn too many left out costs little.
+            dropped += max(1, (turns - dropped) // 2) if turns - dropped > 2 else 1
+        if dropped:
+            logger.info("prompt.trimmed", extra={"dropped_turns": dropped, "turns": turns})
+        return fitted, min(self._runner.max_tokens, room)
+
+
+def _require_finished(history: Sequence[Message]) -> None:
+    if history and not history[-1].state.is_final:
+        raise ReplyInProgressError(
+            f"conversation {history[-1].conversation_id}: its last reply is still being written; wait or stop it"
+        )
+
+
+def _require_retryable(reply: Message, history: Sequence[Message]) -> None:
+    if reply.role != Role.ASSISTANT:
+        raise MessageNotFoundError(f"reply {reply.id}: not found")
+    _require_finished(history)
+    if history[-1].id != reply.id or reply.state not in RETRYABLE_STATES:
+        raise ReplyNotRetryableError(
+            f"reply {reply.id}: only the last reply can be written again, and only if it was stopped, interrupted or failed"
+        )

@@ -1,0 +1,116 @@
+"""Builds chat's use cases from its settings, and closes everything in reverse order."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tandem_chat.adapters.inference import InferenceGateway
+from tandem_chat.adapters.sql.feedback_rows import mark_queued
+from tandem_chat.adapters.sql.store import SqlStore
+from tandem_chat.adapters.sql.tables import outbox
+from tandem_chat.application.conversations import Conversations
+from tandem_chat.application.follow_feedback import FollowFeedback
+from tandem_chat.application.follow_reply import FollowReply
+from tandem_chat.application.ports import Engine, Store
+from tandem_chat.application.post_message import PostMessage
+from tandem_chat.application.request_feedback import RequestFeedback
+from tandem_chat.application.run_replies import ReplyLimits, ReplyRunner
+from tandem_chat.application.sweep import Sweeper
+from tandem_chat.settings import ChatSettings
+from tandem_contracts import topics
+from tandem_messaging.consumer import Consumer, MakeTopology
+from tandem_messaging.database import Database
+from tandem_messaging.ports import ReceivedMessage
+from tandem_messaging.pubsub import PubSub, PubSubPublisher, PubSubSubscriber, connect
+from tandem_messaging.relay import Relay
+from tandem_messaging.tasks import BackgroundLoops
+from tandem_messaging.topology import make_topology
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """What the entrypoints may call."""
+
+    engine: Engine
+    store: Store
+    conversations: Conversations
+    post_message: PostMessage
+    follow_reply: FollowReply
+    request_feedback: RequestFeedback
+    follow_feedback: FollowFeedback
+
+
+@asynccontextmanager
+async def bootstrap(settings: ChatSettings) -> AsyncIterator[UseCases]:
+    """Wire the service and run its background loops for as long as the context is open."""
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
+        token = settings.inference_token.get_secret_value() if settings.inference_token else None
+        engine = InferenceGateway(str(settings.inference_url), settings.model, token)
+        stack.push_async_callback(engine.close)
+        pubsub = await stack.enter_async_context(connect(settings.pubsub_project))
+
+        store = SqlStore(database)
+        limits = ReplyLimits(
+            settings.max_reply_tokens, wait_for_engine_seconds=settings.wait_for_engine_seconds
+        )
+        runner = ReplyRunner(store, engine, limits)
+        follow_feedback = FollowFeedback(store)
+        remake = _remake(pubsub)
+        relay = Relay(
+            database, outbox, PubSubPublisher(pubsub), on_published=mark_queued, make_topology=remake
+        )
+        consumer = Consumer(
+            PubSubSubscriber(pubsub, topics.FEEDBACK_RESULTS_CHAT.name),
+            follow_feedback.take_outcome,
+            dead_letter=_report_unreadable,
+            make_topology=remake,
+        )
+        sweeper = Sweeper(
+            store,
+            every_seconds=settings.sweep_every_seconds,
+            reannounce_after_seconds=settings.reannounce_after_seconds,
+            on_committed=relay.wake,
+        )
+
+        loops = BackgroundLoops()
+        stack.push_async_callback(loops.close)
+        loops.start("relay", relay.run)
+        loops.start("results consumer", consumer.run)
+        loops.start("sweeper", sweeper.run)
+        stack.push_async_callback(consumer.drain)
+        stack.push_async_callback(runner.close)
+
+        yield UseCases(
+            engine=engine,
+            store=store,
+            conversations=Conversations(store, runner),
+            post_message=PostMessage(store, engine, runner),
+            follow_reply=FollowReply(store, runner),
+            request_feedback=RequestFeedback(
+                store,
+                reannounce_after=timedelta(seconds=settings.reannounce_after_seconds),
+                on_committed=relay.wake,
+            ),
+            follow_feedback=follow_feedback,
+        )
+
+
+def _remake(pubsub: PubSub) -> MakeTopology | None:
+    if not pubsub.is_emulator:
+        return None
+
+    async def remake() -> None:
+        await make_topology(pubsub)
+
+    return remake
+
+
+async def _report_unreadable(message: ReceivedMessage, reason: str) -> None:
+    """An outcome that cannot be read is dropped: its request is announced again, and answered again."""
+    logger.error("results.unreadable", extra={"message_id": message.message_id, "reason": reason})

@@ -1,0 +1,57 @@
+"""Every error that chat expects, as one tree; `entrypoints/http/problems.py` gives each class its status.
+
+PermanentError
+├── ConversationNotFoundError
+├── MessageNotFoundError
+├── FeedbackNotFoundError
+├── MessageTooLongError         one message alone exceeds the model's window
+├── ReplyInProgressError        the conversation's last reply is still being written
+├── ReplyNotRetryableError      only the last reply, and only one that did not complete
+├── NothingToJudgeError         feedback asked for before there is any reply
+└── EngineRefusedError          the engine calls the request itself wrong
+TransientError
+├── EngineNotReadyError         starting, restarting or full
+└── EngineBrokeOffError         the answer ended in the middle
+"""
+
+from tandem_messaging.errors import PermanentError, TransientError
+
+
+class ConversationNotFoundError(PermanentError):
+    """No conversation has this id."""
+
+
+class MessageNotFoundError(PermanentError):
+    """No message has this id, or it is not a reply."""
+
+
+class FeedbackNotFoundError(PermanentError):
+    """No feedback has this id."""
+
+
+class MessageTooLongError(PermanentError):
+    """The message does not fit the model's window, even without any history."""
+
+
+class ReplyInProgressError(PermanentError):
+    """The conversation's last reply is not finished."""
+
+
+class ReplyNotRetryableError(PermanentError):
+    """The message is not the last reply, or it completed."""
+
+
+class NothingToJudgeError(PermanentError):
+    """The conversation holds no reply with text yet."""
+
+
+class EngineRefusedError(PermanentError):
+    """The engine answered that the request is wrong."""
+
+
+class EngineNotReadyError(TransientError):
+    """The engine cannot take the request now."""
+
+
+class EngineBrokeOffError(TransientError):
+    """The engine's answer ended before it was complete."""

@@ -1,0 +1,35 @@
+"""Which part of a conversation the model sees: whole turns, the newest, as many as fit.
+
+Counting tokens is the engine's business; this only decides what to leave out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tandem_chat.domain.conversation import Message, Role
+
+
+@dataclass(frozen=True)
+class PromptMessage:
+    """A message as the engine takes it."""
+
+    role: str
+    content: str
+
+
+def prompt_messages(messages: Sequence[Message]) -> list[PromptMessage]:
+    """Return what was said so far, leaving out replies that never got any text."""
+    return [PromptMessage(message.role, message.content) for message in messages if message.content]
+
+
+def without_oldest_turns(messages: Sequence[PromptMessage], turns: int) -> list[PromptMessage]:
+    """Drop the `turns` oldest turns. A turn starts with a user's message; the last one always stays."""
+    starts = [index for index, message in enumerate(messages) if message.role == Role.USER]
+    if not starts:
+        return list(messages)
+    return list(messages[starts[min(turns, len(starts) - 1)] :])
+
+
+def turn_count(messages: Sequence[PromptMessage]) -> int:
+    """Return how many turns there are."""
+    return sum(message.role == Role.USER for message in messages)

@@ -1,0 +1,1 @@
+"""The ways into chat: HTTP and the command line."""

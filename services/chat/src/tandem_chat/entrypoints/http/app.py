@@ -1,0 +1,49 @@
+"""Makes the FastAPI app: use cases for as long as it runs, routes, problem documents, and the web page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from tandem_chat import __version__
+from tandem_chat.bootstrap import bootstrap
+from tandem_chat.entrypoints.http import conversations, feedback, health, replies
+from tandem_chat.entrypoints.http.body_limit import BodyLimit
+from tandem_chat.entrypoints.http.problems import install_problem_handlers
+from tandem_chat.entrypoints.http.security_headers import SecurityHeaders
+from tandem_chat.settings import ChatSettings
+from tandem_contracts.problem import Problem
+from tandem_telemetry import instrument_app
+
+_WEB = Path(__file__).parents[2] / "web"
+
+
+def create_app(settings: ChatSettings) -> FastAPI:
+    """Build the app; nothing is opened before it starts up."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with bootstrap(settings) as use_cases:
+            app.state.use_cases = use_cases
+            yield
+
+    app = FastAPI(
+        title="Tandem chat",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # the documentation page loads scripts from elsewhere; /openapi.json stays
+        redoc_url=None,
+        responses={422: {"model": Problem}},
+    )
+    app.state.settings = settings
+    install_problem_handlers(app)
+    for module in (conversations, replies, feedback, health):
+        app.include_router(module.router)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+
+    app.add_middleware(SecurityHeaders)
+    instrument_app(app)
+    app.mount("/", StaticFiles(directory=_WEB, html=True), name="web")
+    return app

@@ -1,0 +1,57 @@
+"""Refuses request bodies that are too large, before anything reads them into memory."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tandem_chat.entrypoints.http.problems import problem_response
+from tandem_contracts.problem import Problem
+
+
+class BodyLimit:
+    """ASGI middleware: 413 for a body over `max_bytes`, whether its length is declared or found out."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            await self._refuse(scope, receive, send)
+            return
+        received = 0
+        started = False
+
+        async def limited_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes and not started:
+                raise _TooLargeError
+            return message
+
+        async def noting_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, limited_receive, noting_send)
+        except _TooLargeError:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = Problem(
+            title="Content Too Large",
+            status=413,
+            detail=f"body: expected at most {self._max_bytes} bytes; send less",
+            code="body_too_large",
+            instance=scope["path"],
+        )
+        await problem_response(problem, {"Connection": "close"})(scope, receive, send)
+
+
+class _TooLargeError(BaseException):
+    """Passes through the framework's own `except Exception` on its way out."""

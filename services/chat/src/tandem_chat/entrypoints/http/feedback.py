@@ -1,0 +1,49 @@
+"""Routes of feedback: ask for it, read it, list it, follow its states."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from tandem_chat.domain.feedback import Feedback
+from tandem_chat.entrypoints.http.dependencies import UseCasesDep
+from tandem_chat.entrypoints.http.schemas import FeedbackBody, FeedbackList, NewFeedback
+
+router = APIRouter(prefix="/v1", tags=["feedback"])
+
+
+@router.post("/conversations/{conversation_id}/feedback", status_code=202)
+async def request_feedback(
+    use_cases: UseCasesDep, conversation_id: str, response: Response, body: NewFeedback | None = None
+) -> FeedbackBody:
+    """Ask for feedback on the conversation as it is now; it is written later."""
+    feedback = await use_cases.request_feedback.request(conversation_id, (body or NewFeedback()).rubric)
+    response.headers["Location"] = f"/v1/feedback/{feedback.id}"
+    return FeedbackBody.of(feedback)
+
+
+@router.get("/conversations/{conversation_id}/feedback")
+async def list_feedback(use_cases: UseCasesDep, conversation_id: str) -> FeedbackList:
+    """List a conversation's feedback, newest first."""
+    found = await use_cases.follow_feedback.of_conversation(conversation_id)
+    return FeedbackList(items=[FeedbackBody.of(feedback) for feedback in found])
+
+
+async def _existing(use_cases: UseCasesDep, feedback_id: str) -> Feedback:
+    return await use_cases.follow_feedback.read(feedback_id)
+
+
+@router.get("/feedback/{feedback_id}")
+async def read_feedback(feedback: Annotated[Feedback, Depends(_existing)]) -> FeedbackBody:
+    """Read one feedback."""
+    return FeedbackBody.of(feedback)
+
+
+@router.get("/feedback/{feedback_id}/events", response_class=EventSourceResponse)
+async def follow_feedback(
+    use_cases: UseCasesDep, feedback: Annotated[Feedback, Depends(_existing)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream the feedback now and at each change, until it has its outcome."""
+    async for state in use_cases.follow_feedback.follow(feedback.id):
+        yield ServerSentEvent(event="feedback", data=FeedbackBody.of(state))

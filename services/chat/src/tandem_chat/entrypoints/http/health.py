@@ -1,0 +1,22 @@
+"""Routes for whoever runs the service: alive, and ready to answer users."""
+
+from fastapi import APIRouter
+
+from tandem_chat.entrypoints.http.dependencies import UseCasesDep
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Say that the process answers, whatever else is down."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(use_cases: UseCasesDep) -> dict[str, str]:
+    """Say that the database answers and the engine serves; 503 with the reason otherwise."""
+    async with use_cases.store.read() as transaction:
+        await transaction.conversations(limit=1, before=None)
+    await use_cases.engine.require_ready()
+    return {"status": "ready"}

@@ -1,0 +1,113 @@
+"""The one table from chat's errors to HTTP, and the handlers that answer with RFC 9457 problem documents."""
+
+import logging
+import math
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tandem_chat.domain import errors
+from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem, field_errors
+from tandem_messaging.errors import TandemError, TransientError
+
+logger = logging.getLogger(__name__)
+
+PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
+    errors.ConversationNotFoundError: (404, "conversation_not_found"),
+    errors.MessageNotFoundError: (404, "message_not_found"),
+    errors.FeedbackNotFoundError: (404, "feedback_not_found"),
+    errors.MessageTooLongError: (422, "message_too_long"),
+    errors.ReplyInProgressError: (409, "reply_in_progress"),
+    errors.ReplyNotRetryableError: (409, "reply_not_retryable"),
+    errors.NothingToJudgeError: (409, "nothing_to_judge"),
+    errors.EngineRefusedError: (502, "engine_refused"),
+    errors.EngineNotReadyError: (503, "engine_not_ready"),
+    errors.EngineBrokeOffError: (502, "engine_broke_off"),
+}
+_RETRY_AFTER_SECONDS: Final = 2.0
+_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Render a problem document with its media type."""
+    body = problem.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(body, problem.status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def problem_of(error: TandemError, instance: str | None = None) -> Problem:
+    """Describe an expected error as a problem; a class that the table lacks is a defect and raises KeyError."""
+    status, code = PROBLEMS[type(error)]
+    fields = (FieldError(field="content", message=str(error)),) if code == "message_too_long" else ()
+    return Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=str(error),
+        code=code,
+        instance=instance,
+        errors=fields,
+    )
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+    app.add_exception_handler(TandemError, _on_expected)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+def _on_expected(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TandemError)  # noqa: S101 - the handler's registration says so
+    headers = {}
+    if isinstance(error, TransientError):
+        headers["Retry-After"] = str(math.ceil(error.retry_after or _RETRY_AFTER_SECONDS))
+    return problem_response(problem_of(error, request.url.path), headers)
+
+
+def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - the handler's registration says so
+    found = field_errors(error.errors())
+    detail = "; ".join(f"{e.field}: {e.message}" for e in found)
+    return problem_response(
+        Problem(
+            title=HTTPStatus.UNPROCESSABLE_ENTITY.phrase,
+            status=422,
+            detail=detail,
+            code="invalid_request",
+            instance=request.url.path,
+            errors=found,
+        )
+    )
+
+
+def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - the handler's registration says so
+    phrase = HTTPStatus(error.status_code).phrase
+    code = _HTTP_CODES.get(error.status_code, "http_error")
+    return problem_response(
+        Problem(
+            title=phrase,
+            status=error.status_code,
+            detail=str(error.detail),
+            code=code,
+            instance=request.url.path,
+        ),
+        dict(error.headers or {}),
+    )
+
+
+def _on_defect(request: Request, error: Exception) -> JSONResponse:
+    logger.error("request.crashed", exc_info=error, extra={"path": request.url.path})
+    return problem_response(
+        Problem(
+            title=HTTPStatus.INTERNAL_SERVER_ERROR.phrase,
+            status=500,
+            detail="Chat failed on this request. The log tells why; the request can be repeated.",
+            code="internal_error",
+            instance=request.url.path,
+        )
+    )
