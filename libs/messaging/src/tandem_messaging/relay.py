@@ -86,6 +86,13 @@ class Relay:
             if published < _BATCH_ROWS:
                 await self._wait()
 
+    async def flush(self) -> None:
+        """Publish what is due now, once; what the broker refuses stays for the next start."""
+        try:
+            await self.publish_due()
+        except TransientError as error:
+            logger.warning("outbox.flush_failed", extra={"error": str(error)})
+
     async def publish_due(self) -> int:
         """Publish one batch and return how many rows it had.
 

@@ -1,2 +1,3 @@
-"""Placeholder opening of tandem_feedback."""
+"""The feedback service: turns feedback requests from Pub/Sub into stored, published results."""
+
 __version__ = "0.1.0"

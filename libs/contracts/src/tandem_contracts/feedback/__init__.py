@@ -21,8 +21,13 @@ EVENT_MODELS: Final[dict[str, type[FeedbackEvent]]] = {
     for model in (FeedbackRequestedV1, FeedbackCompletedV1, FeedbackFailedV1, FeedbackCancelledV1)
 }
 
+OUTCOME_MODELS: Final[dict[str, type[FeedbackOutcome]]] = {
+    model.event_type: model for model in (FeedbackCompletedV1, FeedbackFailedV1, FeedbackCancelledV1)
+}
+
 __all__ = [
     "EVENT_MODELS",
+    "OUTCOME_MODELS",
     "FeedbackCancelledV1",
     "FeedbackCompletedV1",
     "FeedbackEvent",

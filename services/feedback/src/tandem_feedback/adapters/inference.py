@@ -1,0 +1,107 @@
+"""`ports.Engine` on the inference gateway, in the background class: chat goes first, always."""
+
+import json
+from typing import Any
+
+import httpx
+
+from tandem_feedback.application.ports import ChatMessages, Generation
+from tandem_feedback.domain.errors import EngineRefusedError, EngineUnavailableError
+from tandem_telemetry import instrument_client
+
+_CONNECT_SECONDS = 2.0
+# Background work may stand in the engine's queue for long; the gateway, not this, bounds that wait.
+_READ_SECONDS = 900.0
+_COUNT_SECONDS = 10.0
+_READY_SECONDS = 2.0
+_DEFAULT_RETRY_SECONDS = 2.0
+
+
+class InferenceGateway:
+    """The engine, reached over HTTP. Close it with the application."""
+
+    def __init__(self, base_url: str, token: str | None) -> None:
+        headers = {"X-Tandem-Class": "background"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
+        self._client = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, trust_env=False)
+        instrument_client(self._client)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def require_ready(self) -> None:
+        await self._answer("GET", "/ready", None, _READY_SECONDS)
+
+    async def free_tokens(self, model: str, messages: ChatMessages) -> int:
+        body = {"model": model, "messages": messages, "add_generation_prompt": True}
+        counted = await self._answer("POST", "/tokenize", body, _COUNT_SECONDS)
+        return int(counted["max_model_len"]) - int(counted["count"])
+
+    async def generate(
+        self,
+        model: str,
+        messages: ChatMessages,
+        *,
+        schema: dict[str, Any],
+        max_tokens: int,
+        seed: int,
+        temperature: float,
+    ) -> Generation:
+        body = {
+            "model": model,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "seed": seed,
+            "temperature": temperature,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "feedback", "schema": schema}},
+        }
+        answer = await self._answer("POST", "/v1/chat/completions", body, _READ_SECONDS)
+        choice = answer["choices"][0]
+        return Generation(
+            text=choice["message"]["content"] or "",
+            truncated=choice["finish_reason"] == "length",
+            prompt_tokens=answer["usage"]["prompt_tokens"],
+            completion_tokens=answer["usage"]["completion_tokens"],
+        )
+
+    async def _answer(self, method: str, path: str, body: Any, timeout_seconds: float) -> dict[str, Any]:
+        timeout = httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS)
+        try:
+            response = await self._client.request(method, path, json=body, timeout=timeout)
+        except httpx.TransportError as error:
+            raise EngineUnavailableError(
+                f"the inference service does not answer ({type(error).__name__})",
+                retry_after=_DEFAULT_RETRY_SECONDS,
+            ) from error
+        if response.status_code == httpx.codes.OK:
+            answer: dict[str, Any] = response.json()
+            return answer
+        message = _message(response.content) or f"the inference service answered {response.status_code}"
+        waiting_helps = response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error
+        # A wrong token is the operator's to mend: requests wait for it instead of failing by the thousand.
+        if waiting_helps or response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise EngineUnavailableError(message, retry_after=_retry_after(response.headers))
+        raise EngineRefusedError(message)
+
+
+def _message(content: bytes) -> str | None:
+    """Read the sentence out of a problem document or of OpenAI's error shape."""
+    try:
+        body: Any = json.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
+    found = error.get("message") if isinstance(error, dict) else body.get("detail")
+    return found if isinstance(found, str) else None
+
+
+def _retry_after(headers: httpx.Headers) -> float:
+    try:
+        return max(0.1, float(headers.get("Retry-After", _DEFAULT_RETRY_SECONDS)))
+    except ValueError:
+        return _DEFAULT_RETRY_SECONDS

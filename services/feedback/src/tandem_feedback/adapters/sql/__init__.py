@@ -1,0 +1,1 @@
+"""Jobs on SQLAlchemy, for SQLite and Postgres alike."""

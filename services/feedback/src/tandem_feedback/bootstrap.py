@@ -1,0 +1,95 @@
+"""Builds feedback's use cases from its settings, runs its loops, and closes everything in reverse order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tandem_contracts import topics
+from tandem_feedback.adapters.dead_letters import DeadLetters
+from tandem_feedback.adapters.inference import InferenceGateway
+from tandem_feedback.adapters.rubric_files import load_rubrics
+from tandem_feedback.adapters.sql.store import SqlStore
+from tandem_feedback.adapters.sql.tables import outbox
+from tandem_feedback.application.handle_request import HandleRequest
+from tandem_feedback.application.judge import Judge
+from tandem_feedback.application.ports import Engine, Store
+from tandem_feedback.application.sweep import Sweeper
+from tandem_feedback.settings import FeedbackSettings
+from tandem_messaging.consumer import Consumer, ConsumerLimits, MakeTopology
+from tandem_messaging.database import Database
+from tandem_messaging.pubsub import PubSub, PubSubPublisher, PubSubSubscriber, connect
+from tandem_messaging.relay import Relay
+from tandem_messaging.tasks import BackgroundLoops
+from tandem_messaging.topology import make_topology
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What the HTTP face may ask."""
+
+    store: Store
+    engine: Engine
+
+
+@asynccontextmanager
+async def bootstrap(settings: FeedbackSettings) -> AsyncIterator[Worker]:
+    """Wire the worker and run it for as long as the context is open; leaving drains it."""
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
+        token = settings.inference_token.get_secret_value() if settings.inference_token else None
+        engine = InferenceGateway(str(settings.inference_url), token)
+        stack.push_async_callback(engine.close)
+        pubsub = await stack.enter_async_context(connect(settings.pubsub_project))
+
+        store = SqlStore(database)
+        publisher = PubSubPublisher(pubsub)
+        remake = _remake(pubsub)
+        relay = Relay(database, outbox, publisher, make_topology=remake)
+        handler = HandleRequest(
+            store,
+            Judge(engine, load_rubrics(), settings.model),
+            lease=timedelta(seconds=settings.lease_seconds),
+            max_attempts=settings.max_attempts,
+            on_committed=relay.wake,
+        )
+        consumer = Consumer(
+            PubSubSubscriber(pubsub, topics.FEEDBACK_REQUESTS_WORKER.name),
+            handler.handle,
+            dead_letter=DeadLetters(publisher, remake).send,
+            limits=ConsumerLimits(
+                slots=settings.slots,
+                lease_seconds=settings.lease_seconds,
+                beat_seconds=settings.lease_seconds / 3,
+                drain_seconds=settings.drain_seconds,
+            ),
+            make_topology=remake,
+        )
+        sweeper = Sweeper(
+            store,
+            every_seconds=settings.sweep_every_seconds,
+            requeue_after=timedelta(seconds=settings.requeue_after_seconds),
+            on_committed=relay.wake,
+        )
+
+        loops = BackgroundLoops()
+        stack.push_async_callback(loops.close)
+        loops.start("relay", relay.run)
+        loops.start("requests consumer", consumer.run)
+        loops.start("sweeper", sweeper.run)
+        # Results finished while draining should leave before the relay ends; what does not, waits in the outbox.
+        stack.push_async_callback(relay.flush)
+        stack.push_async_callback(consumer.drain)
+
+        yield Worker(store=store, engine=engine)
+
+
+def _remake(pubsub: PubSub) -> MakeTopology | None:
+    if not pubsub.is_emulator:
+        return None
+
+    async def remake() -> None:
+        await make_topology(pubsub)
+
+    return remake

@@ -1,0 +1,1 @@
+"""What a feedback job is, free of frameworks: its states, its rubric, its prompt and the check of its output."""

@@ -1,0 +1,1 @@
+"""The ways into feedback: the worker with its small HTTP face, and the command line."""

@@ -1,0 +1,57 @@
+"""Feedback's settings: read once from the environment (prefix `TANDEM_FEEDBACK_`) and an optional `.env`, then never changed."""
+
+from pydantic import Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class FeedbackSettings(BaseSettings):
+    """Every setting of the feedback service. Times in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TANDEM_FEEDBACK_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    host: str = Field(
+        default="127.0.0.1", description="Address of the worker's HTTP face; never a public one."
+    )
+    port: int = Field(default=8010, ge=0, le=65535, description="Port of the HTTP face; 0 takes a free one.")
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite+aiosqlite:///.run/data/feedback.db"),
+        description="SQLAlchemy address: `sqlite+aiosqlite:///file` or `postgresql+asyncpg://user:password@host/name`.",
+    )
+    inference_url: HttpUrl = Field(
+        default=HttpUrl("http://127.0.0.1:8800"), description="Address of the inference service."
+    )
+    inference_token: SecretStr | None = Field(
+        default=None, description="Service token of the inference service, where it asks for one."
+    )
+    model: str = Field(
+        default="smollm2-135m-instruct",
+        description="Model or adapter that judges, unless a request names one.",
+    )
+    pubsub_project: str = Field(default="tandem-local", description="Google Cloud project of the topics.")
+    slots: int = Field(default=4, ge=1, le=256, description="Requests worked on at once by this process.")
+    lease_seconds: int = Field(
+        default=20,
+        ge=3,
+        le=600,
+        description="How long a request stays taken after its worker was last heard of.",
+    )
+    drain_seconds: float = Field(
+        default=20,
+        ge=0,
+        description="How long a stopping worker may finish what it holds; a spot VM gives 30 in all.",
+    )
+    max_attempts: int = Field(
+        default=5,
+        ge=1,
+        description="Attempts that may end in a crash or defect before a request fails for good.",
+    )
+    sweep_every_seconds: float = Field(
+        default=10, gt=0, description="How often abandoned requests are looked for."
+    )
+    requeue_after_seconds: float = Field(
+        default=60,
+        gt=0,
+        description="How long a request may lie without a worker before it is published again.",
+    )
