@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tandem_local.checkout import ENVIRONMENTS, ROOT
 from tandem_local.complaint import ComplaintError
-from tandem_local.prerequisites import engine_build
+from tandem_local.prerequisites import check_python, engine_build
 
 CONTRACTS, MESSAGING, TELEMETRY = "libs/contracts", "libs/messaging", "libs/telemetry"
 
@@ -76,3 +76,17 @@ def select(names: list[str]) -> list[Environment]:
     if unknown := sorted(set(names) - set(known)):
         raise ComplaintError(f"There is no environment {', '.join(unknown)}. There are: {', '.join(known)}.")
     return [environment for name, environment in known.items() if not names or name in names]
+
+
+def make_current(names: list[str]) -> None:
+    """Make the named environments (all, when none is named) what their locks say; quick when they are.
+
+    Raises:
+        ComplaintError: A prerequisite is missing, a name is unknown, or an installation failed.
+    """
+    check_python()
+    missing = [environment for environment in select(names) if not environment.is_current()]
+    if missing:
+        from tandem_local.setting_up import set_up  # only now: this function runs before every other command
+
+        set_up(missing)

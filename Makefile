@@ -1,0 +1,69 @@
+# What people type. Every recipe hands over to a tested script; `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run setup model test check format format-check lint types imports schemas lock lock-check clean clean-state clean-all
+
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+TANDEM := PYTHONPATH=local/src $(PYTHON) -m tandem_local
+DEV := .venvs/dev/bin
+CODE := libs services local tests $(wildcard benchmarks)
+
+help: ## List the targets
+	@awk -f local/help.awk $(MAKEFILE_LIST)
+
+##@ Use
+run: ## Run all of Tandem on this machine until Ctrl-C (ports: TANDEM_CHAT_PORT=... make run)
+	@exec env $(TANDEM) run
+
+##@ Set up
+setup: ## Make the virtual environments; one alone: make setup S=chat
+	@$(TANDEM) setup $(S)
+
+model: ## Make the small model that `make run` serves
+	@$(TANDEM) model
+
+##@ Test and check
+test: ## Run all test tiers; one alone: make test TIER=unit; one file: make test TIER=unit PYTEST="-k name"
+	@$(TANDEM) test $(TIER) $(if $(PYTEST),--pytest $(PYTEST))
+
+check: format-check lint types imports schemas lock-check test ## All that CI runs: the checks below, then all tests
+
+format: dev ## Rewrite the code in the one format
+	@$(DEV)/ruff format $(CODE) && $(DEV)/ruff check --select I --fix --quiet $(CODE)
+
+format-check: dev ## Tell which files are not in the one format
+	@$(DEV)/ruff format --check $(CODE)
+
+lint: dev ## Look for likely mistakes (ruff)
+	@$(DEV)/ruff check $(CODE)
+
+types: dev ## Check the types (mypy, strict)
+	@$(DEV)/mypy $(CODE)
+
+imports: dev ## Check who may import whom (import-linter)
+	@$(DEV)/lint-imports --config .importlinter
+
+schemas: dev ## Check that the committed event schemas are those of the models
+	@$(DEV)/python -m tandem_contracts.generate --check
+
+lock-check: dev ## Check that the lock files satisfy what the projects declare
+	@$(DEV)/python -m tandem_local lock-check
+
+.PHONY: dev
+dev:
+	@$(TANDEM) setup dev
+
+##@ Dependencies
+lock: ## Write the lock files after a change of dependencies; one alone: make lock S=chat; newest: UPGRADE=1
+	@$(TANDEM) lock $(S) $(if $(UPGRADE),--upgrade)
+
+##@ Clean
+clean: ## Remove caches of tools
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-state: ## Remove what `make run` keeps: conversations, feedback, logs, traces
+	@rm -rf .run
+
+clean-all: clean clean-state ## Also remove the environments and the small model
+	@rm -rf .venvs .cache
