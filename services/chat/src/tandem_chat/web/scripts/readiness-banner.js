@@ -3,7 +3,7 @@
 import { checkReady } from "./api.js";
 import { byId, element } from "./elements.js";
 
-const USUAL_WAIT_S = 3;
+const USUAL_WAIT_S = 2;
 const LONGEST_WAIT_S = 15;
 
 export class ReadinessBanner {

@@ -15,9 +15,12 @@ export class ThreadView {
   #end = byId("thread-end");
   #jump = byId("jump-to-latest");
   #following = true;
+  #lastTop = 0;
 
   constructor() {
-    this.#columns.addEventListener("scroll", () => this.#noticeScroll(), { capture: true, passive: true });
+    for (const scroller of [this.#columns, this.#conversation]) {
+      scroller.addEventListener("scroll", () => this.#noticeScroll(scroller.scrollTop), { passive: true });
+    }
     this.#jump.addEventListener("click", () => this.goToEnd());
     const growth = new ResizeObserver(() => this.#keepPlace());
     for (const node of [this.#messages, this.#dock, this.#columns]) growth.observe(node);
@@ -82,8 +85,12 @@ export class ThreadView {
     return this.#end.getBoundingClientRect().bottom - this.#dock.getBoundingClientRect().top;
   }
 
-  #noticeScroll() {
-    this.#following = this.#gap() < NEAR_END_PX;
+  /** Only going up leaves the end: it may also have moved away by growing since the page itself scrolled. */
+  #noticeScroll(top) {
+    const isNearEnd = this.#gap() < NEAR_END_PX;
+    if (isNearEnd) this.#following = true;
+    else if (top < this.#lastTop) this.#following = false;
+    this.#lastTop = top;
     this.#jump.hidden = this.#following;
   }
 
