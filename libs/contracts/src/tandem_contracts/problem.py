@@ -39,7 +39,10 @@ def field_errors(pydantic_errors: Sequence[Mapping[str, Any]]) -> tuple[FieldErr
 
     FastAPI puts where the value came from first in `loc`; a body's fields are named without that prefix.
     """
-    return tuple(FieldError(field=_field_name(e), message=str(e["msg"])) for e in pydantic_errors)
+    return tuple(
+        FieldError(field=_field_name(e), message=str(e["msg"]).removeprefix("Value error, "))
+        for e in pydantic_errors
+    )
 
 
 def _field_name(error: Mapping[str, Any]) -> str:

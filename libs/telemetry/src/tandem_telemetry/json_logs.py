@@ -27,7 +27,8 @@ class _ServiceFormatter(JsonFormatter):
         log_data["level"] = record.levelname
         log_data["service"] = self._service
         super().add_fields(log_data, record, message_dict)
-        log_data.pop("taskName", None)
+        for noise in ("taskName", "color_message"):
+            log_data.pop(noise, None)
         span_context = trace.get_current_span().get_span_context()
         if span_context.is_valid:
             log_data["trace_id"] = f"{span_context.trace_id:032x}"

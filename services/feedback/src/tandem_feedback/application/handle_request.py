@@ -7,7 +7,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
 from uuid import uuid4
 
 from opentelemetry import metrics
@@ -81,15 +80,15 @@ class HandleRequest:
             logger.info("job.duplicate", extra={"request_id": request.request_id, "state": job.state.value})
             self._on_committed()
             return None
-        await self._give_up(request)
+        raise await self._give_up(request)
 
-    async def _give_up(self, request: FeedbackRequestedV1) -> NoReturn:
+    async def _give_up(self, request: FeedbackRequestedV1) -> TooManyAttemptsError:
         """Fail a job that has used up its attempts, and hand its message to the dead letters."""
         detail = f"every one of {self._max_attempts} attempts ended in a crash or a defect of the worker"
         async with self._store.write() as transaction:
             claim = await transaction.claim(request.request_id, owner=self._owner, lease=self._lease)
         await self._finish(claim, _failed(request, "too_many_attempts", detail, self._max_attempts))
-        raise TooManyAttemptsError(f"request {request.request_id}: {detail}")
+        return TooManyAttemptsError(f"request {request.request_id}: {detail}")
 
     async def _work_on(self, claim: Claim, request: FeedbackRequestedV1) -> FeedbackOutcome:
         heartbeat = asyncio.create_task(self._keep(claim, asyncio.current_task()))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tandem_chat.domain.conversation import Conversation, Message
 from tandem_chat.domain.feedback import Feedback
@@ -16,7 +16,14 @@ def _storable(text: str) -> str:
     return text
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected some text, got nothing but white space")
+    return text
+
+
 StorableText = Annotated[str, AfterValidator(_storable)]
+NonBlankText = Annotated[StorableText, AfterValidator(_not_blank)]
 
 
 class _Input(BaseModel):
@@ -34,7 +41,7 @@ class NewConversation(_Input):
 class NewMessage(_Input):
     """A user's message. How long it may be is a setting, checked by the handler."""
 
-    content: Annotated[StorableText, StringConstraints(min_length=1, pattern=r"\S")] = Field(
+    content: NonBlankText = Field(
         description="The message as plain text; it must hold more than white space."
     )
 

@@ -1,0 +1,70 @@
+"""Builds the service from its settings and its declared engines, and closes it in reverse order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from tandem_inference.engines.declaration import Engine
+from tandem_inference.engines.fleet import Fleet
+from tandem_inference.engines.ports import refuse_taken_port
+from tandem_inference.engines.supervised_engine import SupervisedEngine, SupervisionLimits
+from tandem_inference.engines.vllm_command import LOOPBACK
+from tandem_inference.settings import InferenceSettings
+from tandem_telemetry import instrument_client
+
+# An engine closes idle connections after 5 seconds; let go first, or a request meets a connection that is closing.
+_KEEP_IDLE_SECONDS = 2.0
+_CONNECT_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the entrypoints work with."""
+
+    fleet: Fleet
+    client: httpx.AsyncClient
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the engines while the context is open; no engine process is left when it closes."""
+        async with self.client:
+            engines = asyncio.create_task(self.fleet.run(), name="engines")
+            try:
+                yield
+            finally:
+                engines.cancel()
+                await asyncio.gather(engines, return_exceptions=True)
+
+
+def build_service(settings: InferenceSettings, declared: Sequence[Engine]) -> Service:
+    """Wire the service; nothing is started yet."""
+    limits = SupervisionLimits(
+        program=settings.engine_command,
+        start_timeout_seconds=settings.engine_start_timeout_seconds,
+        stop_grace_seconds=settings.engine_stop_grace_seconds,
+    )
+    first_port = settings.engine_first_port
+    engines = [SupervisedEngine(engine, first_port + i, limits) for i, engine in enumerate(declared)]
+    client = httpx.AsyncClient(
+        # An answer may take as long as it takes: its caller's leaving is the limit.
+        timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_SECONDS),
+        limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_IDLE_SECONDS),
+        trust_env=False,
+    )
+    instrument_client(client)
+    return Service(Fleet(engines), client)
+
+
+def refuse_taken_ports(settings: InferenceSettings, declared: Sequence[Engine]) -> None:
+    """Raise StartError naming the first port that this service needs and another program has."""
+    refuse_taken_port(settings.host, settings.port, what="The gateway", setting="TANDEM_INFERENCE_PORT")
+    for offset, engine in enumerate(declared):
+        refuse_taken_port(
+            LOOPBACK,
+            settings.engine_first_port + offset,
+            what=f"The engine {engine.name!r}",
+            setting="TANDEM_INFERENCE_ENGINE_FIRST_PORT",
+        )

@@ -1,0 +1,174 @@
+"""Keeps one declared engine running: starts it, waits for its health, restarts it after a crash, stops it in order."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+import httpx
+
+from tandem_inference import metrics
+from tandem_inference.engines.declaration import Engine
+from tandem_inference.engines.engine_process import EngineProcess
+from tandem_inference.engines.ports import refuse_taken_port
+from tandem_inference.engines.restart_policy import RestartPolicy
+from tandem_inference.engines.vllm_command import LOOPBACK, engine_command, engine_environment
+from tandem_inference.errors import EngineNotReadyError, StartError
+from tandem_telemetry import names
+
+logger = logging.getLogger(__name__)
+
+_HEALTH_EVERY_SECONDS = 0.25
+_HEALTH_TIMEOUT_SECONDS = 5.0
+_RETRY_AFTER_STARTING_SECONDS = 5
+_RETRY_AFTER_FAILED_SECONDS = 60
+
+
+class EngineState(StrEnum):
+    """`failed` engines are flapping: they are left alone until the service is started again."""
+
+    STARTING = "starting"
+    READY = "ready"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SupervisionLimits:
+    """How engines are started and how long they may take. Times in seconds."""
+
+    program: tuple[str, ...]
+    start_timeout_seconds: float
+    stop_grace_seconds: float
+
+
+class SupervisedEngine:
+    """One engine and its state, which anyone may read; only `run` changes it."""
+
+    def __init__(self, declared: Engine, port: int, limits: SupervisionLimits) -> None:
+        self.declared = declared
+        self.port = port
+        self.state = EngineState.STARTING
+        self.last_error: str | None = None
+        self.restarts = 0
+        self.settled = asyncio.Event()  # set once the first start has worked or been given up
+        self._limits = limits
+        self._policy = RestartPolicy()
+
+    @property
+    def base_url(self) -> str:
+        """Where the engine listens."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def require_ready(self) -> None:
+        """Raise EngineNotReadyError, telling the state and the reason, unless the engine is ready."""
+        if self.state is not EngineState.READY:
+            raise self.not_ready()
+
+    def not_ready(self) -> EngineNotReadyError:
+        """The error that tells why this engine cannot answer and when to ask again."""
+        waits = self.state in {EngineState.STARTING, EngineState.RESTARTING, EngineState.READY}
+        state = "no longer answering" if self.state is EngineState.READY else self.state.value
+        reason = f": {self.last_error}" if self.last_error else ""
+        advice = "Ask again later." if waits else "It is not started again by itself; read the service's log."
+        return EngineNotReadyError(
+            f"The engine {self.declared.name!r}, which serves {self.declared.served_model_name!r}, is {state}{reason}. {advice}",
+            retry_after_seconds=_RETRY_AFTER_STARTING_SECONDS if waits else _RETRY_AFTER_FAILED_SECONDS,
+        )
+
+    async def run(self) -> None:
+        """Keep the engine running until it is flapping; cancel to stop it and every process that it started."""
+        self._enter(EngineState.STARTING)
+        try:
+            while True:
+                self.last_error = await self._run_once()
+                delay = self._policy.delay_after_crash(time.monotonic())
+                facts = {"engine": self.declared.name, "reason": self.last_error}
+                if delay is None:
+                    logger.error("engine.flapping", extra=facts)
+                    self._enter(EngineState.FAILED)
+                    return
+                logger.warning("engine.crashed", extra=facts | {"restart_in_seconds": delay})
+                self.restarts += 1
+                metrics.ENGINE_RESTARTS.add(1, {names.ENGINE: self.declared.name})
+                self._enter(EngineState.RESTARTING)
+                await asyncio.sleep(delay)
+        except asyncio.CancelledError:
+            self._enter(EngineState.STOPPED)
+            raise
+        except Exception as error:  # a mistake of this service must not take the other engines down
+            logger.exception("engine.supervision_failed", extra={"engine": self.declared.name})
+            self.last_error = f"supervising it failed: {error}"
+            self._enter(EngineState.FAILED)
+
+    async def _run_once(self) -> str:
+        """Start the engine and return why it ended."""
+        try:
+            refuse_taken_port(
+                LOOPBACK, self.port, what="The engine", setting="TANDEM_INFERENCE_ENGINE_FIRST_PORT"
+            )
+            process = await self._start()
+        except (StartError, OSError) as error:
+            return str(error)
+        try:
+            return await self._watch(process)
+        finally:
+            await process.stop(self._limits.stop_grace_seconds)
+
+    async def _start(self) -> EngineProcess:
+        command = engine_command(self.declared, self.port, self._limits.program)
+        process = await EngineProcess.start(command, engine_environment(self.declared), self._log_line)
+        facts = {
+            "engine": self.declared.name,
+            "pid": process.pid,
+            "port": self.port,
+            "command": " ".join(command),
+        }
+        logger.info("engine.starting", extra=facts)
+        return process
+
+    async def _watch(self, process: EngineProcess) -> str:
+        started = time.monotonic()
+        exited = asyncio.create_task(process.wait())
+        healthy = asyncio.create_task(self._until_healthy())
+        try:
+            timeout = self._limits.start_timeout_seconds
+            await asyncio.wait({exited, healthy}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not exited.done():
+                if not healthy.done():
+                    return f"it did not answer GET /health within {timeout:g} s; last line: {process.last_complaint()}"
+                seconds = round(time.monotonic() - started, 1)
+                logger.info("engine.ready", extra={"engine": self.declared.name, "start_seconds": seconds})
+                self._enter(EngineState.READY)
+            return f"it ended with exit code {await exited}: {process.last_complaint()}"
+        finally:
+            for task in (exited, healthy):
+                task.cancel()
+            await asyncio.gather(exited, healthy, return_exceptions=True)
+
+    async def _until_healthy(self) -> None:
+        async with httpx.AsyncClient(base_url=self.base_url, timeout=_HEALTH_TIMEOUT_SECONDS) as client:
+            while True:
+                try:
+                    if (await client.get("/health")).is_success:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(_HEALTH_EVERY_SECONDS)
+
+    def _enter(self, state: EngineState) -> None:
+        self.state = state
+        metrics.ENGINE_READY.set(int(state is EngineState.READY), {names.ENGINE: self.declared.name})
+        if state is EngineState.READY:
+            self.last_error = None
+        if state not in {EngineState.STARTING, EngineState.RESTARTING}:
+            self.settled.set()
+
+    def _log_line(self, line: str) -> None:
+        level = next((level for word, level in _LEVELS.items() if f"{word} " in line[:40]), logging.INFO)
+        logger.log(level, "engine.log", extra={"engine": self.declared.name, "line": line})
+
+
+_LEVELS = {"CRITICAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARNING": logging.WARNING}

@@ -1,0 +1,1 @@
+"""The HTTP app: its routers, its errors, its start and its end."""

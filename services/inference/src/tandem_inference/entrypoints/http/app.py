@@ -1,0 +1,37 @@
+"""Builds the HTTP app. A new face of the service is one more router in the list of `create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from tandem_inference.bootstrap import Service
+from tandem_inference.entrypoints.http.errors import add_error_handlers
+from tandem_inference.entrypoints.http.status import status_router
+from tandem_inference.gateway.routes import openai_router
+from tandem_inference.gateway.service_token import ServiceToken
+from tandem_inference.settings import InferenceSettings
+from tandem_telemetry import instrument_app
+
+
+def create_app(settings: InferenceSettings, service: Service) -> FastAPI:
+    """Return the app; `service` runs from the app's start to its end."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    app = FastAPI(
+        title="Tandem inference", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    add_error_handlers(app)
+    token = ServiceToken(settings.service_token.get_secret_value() if settings.service_token else None)
+    routers = [
+        openai_router(service.fleet, service.client, token, max_body_bytes=settings.max_body_bytes),
+        status_router(service.fleet),
+    ]
+    for router in routers:
+        app.include_router(router)
+    instrument_app(app)
+    return app

@@ -1,0 +1,34 @@
+"""Runs the app with uvicorn until SIGTERM or SIGINT, which are an ordinary end here and no failure."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+
+class _Server(uvicorn.Server):
+    """uvicorn itself would raise the signal again once it has stopped, and the exit code would tell of a failure."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def run_until_told_to_stop(app: FastAPI, host: str, port: int, *, close_connections_seconds: int) -> None:
+    """Serve `app`; on the first signal stop listening, give running answers a moment, then end the app."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=close_connections_seconds,
+    )
+    _Server(config).run()

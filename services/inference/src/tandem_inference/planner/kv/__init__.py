@@ -1,0 +1,1 @@
+"""The KV cache: pages, groups of layers, blocks, and what a budget holds."""

@@ -1,0 +1,97 @@
+"""The service's settings, read once from the environment (prefix `TANDEM_INFERENCE_`) and an optional `.env`.
+
+What the engines are is declared in a file of its own; see `engines/declaration.py`.
+"""
+
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tandem_inference.errors import StartError
+
+_PREFIX = "TANDEM_INFERENCE_"
+
+
+class InferenceSettings(BaseSettings):
+    """Every setting of the inference service. Times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. Anything but loopback needs a service token.",
+    )
+    port: int = Field(default=8800, ge=1, le=65535, description="Port to listen on.")
+    service_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token that callers have to send. Without one, only loopback is served.",
+    )
+    engines_file: Path = Field(
+        default=Path("engines.yaml"), description="The file that declares the engines to run."
+    )
+    engine_command: tuple[str, ...] = Field(
+        default=(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+        min_length=1,
+        description="Program and first arguments that start an engine, as a JSON list; vLLM's flags follow.",
+    )
+    engine_first_port: int = Field(
+        default=8801,
+        ge=1,
+        le=65000,
+        description="Port of the first engine on loopback; each further engine takes the next one.",
+    )
+    engine_start_timeout_seconds: float = Field(
+        default=1800,
+        gt=0,
+        description="How long an engine may take to answer its health check, a model's download included.",
+    )
+    engine_stop_grace_seconds: float = Field(
+        default=10, ge=0, description="How long an engine may take to stop before it is killed."
+    )
+    close_connections_seconds: int = Field(
+        default=5, ge=0, description="How long running answers may go on once the service is told to stop."
+    )
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest request body.")
+
+    @model_validator(mode="after")
+    def _guard_public_addresses(self) -> Self:
+        if self.service_token is None and not _is_loopback(self.host):
+            raise ValueError(
+                f"{_PREFIX}HOST is {self.host!r}, which is not a loopback address, and {_PREFIX}SERVICE_TOKEN is not set; "
+                "set a token of at least 16 characters, or listen on 127.0.0.1"
+            )
+        return self
+
+
+def read_settings() -> InferenceSettings:
+    """Return the settings of this process.
+
+    Raises:
+        StartError: a setting is missing or wrong; the text names each variable and what was expected.
+    """
+    try:
+        return InferenceSettings()
+    except ValidationError as error:
+        raise StartError("; ".join(_in_words(found) for found in error.errors())) from None
+    except ValueError as error:  # a list that is not JSON
+        raise StartError(f'{error}; expected a JSON list such as ["python", "-m", "module"]') from None
+
+
+def _in_words(found: ErrorDetails) -> str:
+    message = found["msg"].removeprefix("Value error, ")
+    return "".join(f"{_PREFIX}{str(part).upper()}: " for part in found["loc"][:1]) + message
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
