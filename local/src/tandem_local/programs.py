@@ -9,6 +9,8 @@ from tandem_local.run_settings import LOOPBACK, RunSettings
 
 # Services end their open work first; the engine has to give its memory back.
 STOP_SECONDS = {"chat": 15, "feedback": 15, "inference": 30, "emulator": 5}
+# At a terminal nobody waits for a worker to finish its requests: they are kept, and done at the next start.
+FEEDBACK_DRAIN_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,14 @@ def service_environment(name: str, settings: RunSettings) -> dict[str, str]:
     defaults = {"TANDEM_TRACE_FILE": str(settings.state / "traces" / f"{name}.jsonl")}
     if name == "inference":
         defaults[f"{prefix}ENGINES_FILE"] = str(ROOT / "local" / f"engines.{settings.engine_build}.yaml")
+        defaults[f"{prefix}ENGINE_FIRST_PORT"] = str(settings.engine_port)
     else:
         defaults[f"{prefix}DATABASE_URL"] = f"sqlite+aiosqlite:///{settings.state}/data/{name}.db"
         defaults[f"{prefix}INFERENCE_URL"] = settings.inference_url
         defaults[f"{prefix}MODEL"] = settings.model
         defaults[f"{prefix}PUBSUB_PROJECT"] = settings.project
+    if name == "feedback":
+        defaults[f"{prefix}DRAIN_SECONDS"] = str(FEEDBACK_DRAIN_SECONDS)
     where = {f"{prefix}HOST": LOOPBACK, f"{prefix}PORT": str(port)}
     return {**defaults, **_environment(settings), **where}
 
@@ -108,7 +113,5 @@ def _environment(settings: RunSettings) -> dict[str, str]:
     return {
         **inherited,
         "PUBSUB_EMULATOR_HOST": settings.emulator_host,
-        "TANDEM_ENGINE_PORT": str(settings.engine_port),
-        "TANDEM_MODEL_DIR": str(settings.model_dir),
         "PYTHONUNBUFFERED": "1",
     }

@@ -34,7 +34,6 @@ class RunSettings:
     starts_emulator: bool
     project: str
     model: str
-    model_dir: Path
     engine_build: str
     restarts_allowed: int
 
@@ -72,7 +71,6 @@ def read_run_settings() -> RunSettings:
         starts_emulator=not external,
         project=os.environ.get("PUBSUB_PROJECT_ID", "").strip() or "tandem-local",
         model=os.environ.get("TANDEM_MODEL", "").strip() or SMALL_MODEL,
-        model_dir=small_model_dir(),
         engine_build=engine_build(),
         restarts_allowed=_number("TANDEM_RESTARTS_ALLOWED", 5, 0, 1_000_000),
     )
