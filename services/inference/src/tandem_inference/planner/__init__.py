@@ -9,11 +9,11 @@ from __future__ import annotations
 from tandem_inference.planner.catalogue import shape_of
 from tandem_inference.planner.engine import EngineFlags
 from tandem_inference.planner.errors import (
-    ClosedModel,
-    InvalidValue,
+    ClosedModelError,
+    InvalidValueError,
     PlannerError,
-    UnknownModel,
-    UnreadableConfig,
+    UnknownModelError,
+    UnreadableConfigError,
 )
 from tandem_inference.planner.estimate import Estimate, estimate
 from tandem_inference.planner.gpus import Gpu, all_gpus, find_gpu
@@ -21,15 +21,15 @@ from tandem_inference.planner.shape.model import ModelShape
 from tandem_inference.planner.shape.reading import shape_from_config
 
 __all__ = [
-    "ClosedModel",
+    "ClosedModelError",
     "EngineFlags",
     "Estimate",
     "Gpu",
-    "InvalidValue",
+    "InvalidValueError",
     "ModelShape",
     "PlannerError",
-    "UnknownModel",
-    "UnreadableConfig",
+    "UnknownModelError",
+    "UnreadableConfigError",
     "all_gpus",
     "estimate",
     "find_gpu",

@@ -19,7 +19,7 @@ COLD_COMPILE_BYTES = 700 * MIB
 def forward_bytes(
     shape: ModelShape, rules: Rules, scheme: Scheme, size: int, *, tokens: int, tensor_parallel: int
 ) -> float:
-    """tokens x (3 x intermediate / tp + streams x hidden) elements, plus a quantised copy of the MLP's middle.
+    """Bytes of tokens x (3 x intermediate / tp + streams x hidden) elements, plus a quantised copy of the MLP's middle.
 
     gate_up's two halves and their product are alive together with the residual stream. Source: vLLM's MLP
     and RMSNorm; the constant is fitted on 41 dense runs of 0.19 (mean error 0.007 GiB).
@@ -34,13 +34,13 @@ def forward_bytes(
 def sampler_bytes(
     shape: ModelShape, rules: Rules, gpu: Gpu, size: int, *, rows: int, tokens: int
 ) -> Interval:
-    """c x rows x vocabulary, the final hidden states, and the Triton sampler's per-multiprocessor scratch.
+    """(b + c) x rows x vocabulary, the final hidden states, and the Triton sampler's per-multiprocessor scratch.
 
-    c is `Rules.sampler_bytes`. It does not depend on max_model_len.
+    b is the logits' size, c is `Rules.sampler_bytes`. It does not depend on max_model_len.
     """
     scratch = gpu.multiprocessors * shape.vocab * 4 if rules.sampler_sort_free else 0
     fixed = tokens * shape.hidden * size + scratch + SAMPLER_SLACK
-    low, likely, high = (each * rows * shape.vocab + fixed for each in rules.sampler_bytes)
+    low, likely, high = ((each + size) * rows * shape.vocab + fixed for each in rules.sampler_bytes)
     return Interval(low, likely, high)
 
 

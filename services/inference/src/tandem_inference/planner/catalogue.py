@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from tandem_inference.planner.errors import ClosedModel, UnknownModel
+from tandem_inference.planner.errors import ClosedModelError, UnknownModelError
 from tandem_inference.planner.shape.model import ModelShape
 from tandem_inference.planner.shape.reading import shape_from_config
 
@@ -95,7 +95,7 @@ def _closed_index() -> dict[str, Closed]:
 
 QUANTIZED_NAMES = (
     (r"[-_.](?:quantized[-_.])?w8a8$", "int8_w8a8"),
-    (r"[-_.](?:quantized[-_.])?w4a16(?:[-_.]g128)?$", "gptq"),
+    (r"[-_.](?:quantized[-_.])?w4a16(?:[-_.]g128)?$", "w4a16"),
     (r"[-_.](?:quantized[-_.])?w8a16$", "gptq_int8"),
     (r"[-_.]fp8[-_.]?(?:dynamic|kv)$", "fp8_channel"),
     (r"[-_.]fp8[-_.]block$", "fp8_block"),
@@ -108,7 +108,9 @@ QUANTIZED_NAMES = (
 )
 """Endings with which quantised copies of a model are published, and the scheme each stands for."""
 
-TUNED_NAMES = re.compile(r"[-_.](?:instruct|chat|it|base|hf|pt|dpo|sft)(?=$|[-_.])|[-_.]v\d+(?:\.\d+)*$", re.IGNORECASE)
+TUNED_NAMES = re.compile(
+    r"[-_.](?:instruct|chat|it|base|hf|pt|dpo|sft)(?=$|[-_.])|[-_.]v\d+(?:\.\d+)*$", re.IGNORECASE
+)
 
 
 def split_quantization(name: str) -> tuple[str, str | None]:
@@ -147,20 +149,20 @@ def shape_of(name: str) -> ModelShape:
     """The shape of a catalogued model, or of a quantised or tuned copy of one, by name.
 
     Raises:
-        ClosedModel: the model's weights are not published.
-        UnknownModel: no entry matches.
+        ClosedModelError: the model's weights are not published.
+        UnknownModelError: no entry matches.
     """
     found = _find(name)
     if found is None:
         closed = _closed_index().get(_key(name))
         if closed is not None:
-            raise ClosedModel(
+            raise ClosedModelError(
                 f"{name} is a closed model of {closed.maker}: its weights are not published, so it cannot be "
                 "served and has no known dimensions. Give params_billions or architecture for an estimate of "
                 "a model of that size",
                 field="model_name",
             )
-        raise UnknownModel(
+        raise UnknownModelError(
             f"{name!r:.120} is not in the catalogue ({len(entries())} models). Give its config.json, or "
             "params_billions or architecture",
             field="model_name",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tandem_inference.planner.errors import InvalidValue
+from tandem_inference.planner.errors import InvalidValueError
 
 MODEL_DTYPES: Final[dict[str, int]] = {
     "float32": 4,
@@ -13,7 +13,13 @@ MODEL_DTYPES: Final[dict[str, int]] = {
 }
 """What `--dtype` may resolve to; `half` and `float` are vLLM's own aliases, see `model_dtype`."""
 
-_ALIASES: Final = {"half": "float16", "float": "float32", "fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
+_ALIASES: Final = {
+    "half": "float16",
+    "float": "float32",
+    "fp16": "float16",
+    "bf16": "bfloat16",
+    "fp32": "float32",
+}
 
 KV_DTYPES: Final[dict[str, float]] = {
     "fp8": 1.0,
@@ -41,7 +47,7 @@ def model_dtype(name: str, *, declared: str) -> str:
         return "float16" if declared == "float32" else declared
     if wanted not in MODEL_DTYPES:
         allowed = ", ".join(["auto", *MODEL_DTYPES])
-        raise InvalidValue(f"dtype must be one of {allowed}; got {name!r}", field="dtype")
+        raise InvalidValueError(f"dtype must be one of {allowed}; got {name!r}", field="dtype")
     return wanted
 
 
@@ -52,5 +58,7 @@ def kv_dtype(name: str, *, model: str) -> str:
         return model
     if wanted not in KV_DTYPES:
         allowed = ", ".join(["auto", *KV_DTYPES])
-        raise InvalidValue(f"kv_cache_dtype must be one of {allowed}; got {name!r}", field="kv_cache_dtype")
+        raise InvalidValueError(
+            f"kv_cache_dtype must be one of {allowed}; got {name!r}", field="kv_cache_dtype"
+        )
     return wanted

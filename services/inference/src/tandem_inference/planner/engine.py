@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tandem_inference.planner.dtypes import kv_dtype, model_dtype
-from tandem_inference.planner.errors import InvalidValue
+from tandem_inference.planner.errors import InvalidValueError
 from tandem_inference.planner.gpus import Gpu
 from tandem_inference.planner.lora import RANKS
 from tandem_inference.planner.quantization import Scheme, scheme_for
@@ -69,7 +69,7 @@ def _whole(name: str, value: int | None, least: int, most: int) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidValue(
+        raise InvalidValueError(
             f"{name} must be a whole number between {least} and {most}; got {value!r:.60}", field=name
         )
 
@@ -79,11 +79,11 @@ def _share(name: str, value: float | None) -> None:
         return
     wrong = isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
     if wrong or not 0 < value <= 1:
-        raise InvalidValue(f"{name} must be greater than 0 and at most 1; got {value!r:.60}", field=name)
+        raise InvalidValueError(f"{name} must be greater than 0 and at most 1; got {value!r:.60}", field=name)
 
 
 def check_flags(flags: EngineFlags) -> None:
-    """Raises `InvalidValue`, naming the first flag that vLLM would not take."""
+    """Raises `InvalidValueError`, naming the first flag that vLLM would not take."""
     if flags.max_model_len != -1:
         _whole("max_model_len", flags.max_model_len, 1, LONGEST)
     _whole("max_num_seqs", flags.max_num_seqs, 1, 10**6)
@@ -96,14 +96,18 @@ def check_flags(flags: EngineFlags) -> None:
     _share("gpu_memory_utilization", flags.gpu_memory_utilization)
     offload = flags.cpu_offload_gib
     if not isinstance(offload, int | float) or not math.isfinite(offload) or not 0 <= offload <= 10**5:
-        raise InvalidValue(f"cpu_offload_gib must be between 0 and 100000; got {offload!r:.60}", field="cpu_offload_gib")
+        raise InvalidValueError(
+            f"cpu_offload_gib must be between 0 and 100000; got {offload!r:.60}", field="cpu_offload_gib"
+        )
     if flags.max_loras and flags.max_lora_rank not in RANKS:
         allowed = ", ".join(str(rank) for rank in RANKS)
-        raise InvalidValue(f"max_lora_rank must be one of {allowed}; got {flags.max_lora_rank!r:.60}", field="max_lora_rank")
+        raise InvalidValueError(
+            f"max_lora_rank must be one of {allowed}; got {flags.max_lora_rank!r:.60}", field="max_lora_rank"
+        )
     if flags.block_size is not None:
         _whole("block_size", flags.block_size, 16, 4096)
         if flags.block_size % 16:
-            raise InvalidValue(
+            raise InvalidValueError(
                 f"block_size must be a multiple of 16 (no attention backend takes {flags.block_size}); omit it",
                 field="block_size",
             )
@@ -144,7 +148,7 @@ def resolve(shape: ModelShape, gpu: Gpu, flags: EngineFlags) -> ResolvedEngine:
     """Completes the flags as vLLM would.
 
     Raises:
-        InvalidValue: a flag is wrong, or this card cannot run this dtype.
+        InvalidValueError: a flag is wrong, or this card cannot run this dtype.
     """
     check_flags(flags)
     rules = rules_for(
@@ -156,17 +160,17 @@ def resolve(shape: ModelShape, gpu: Gpu, flags: EngineFlags) -> ResolvedEngine:
     dtype = model_dtype(flags.dtype, declared=shape.dtype)
     if dtype == "bfloat16" and gpu.capability < 8.0:
         if flags.dtype != "auto":
-            raise InvalidValue(
+            raise InvalidValueError(
                 f"bfloat16 needs compute capability 8.0; the {gpu.id} has {gpu.capability}. Use --dtype half",
                 field="dtype",
             )
         dtype = "float16"
     fits = flags.max_model_len == -1
-    length = shape.max_position if flags.max_model_len in (None, -1) else flags.max_model_len
-    assert length is not None
+    given = flags.max_model_len
+    length = shape.max_position if given is None or given == -1 else given
     rows, tokens = _batch(flags, gpu, rules, length)
     if shape.layers < flags.pipeline_parallel:
-        raise InvalidValue(
+        raise InvalidValueError(
             f"pipeline_parallel {flags.pipeline_parallel} exceeds the model's {shape.layers} layers",
             field="pipeline_parallel",
         )
@@ -191,8 +195,7 @@ def resolve(shape: ModelShape, gpu: Gpu, flags: EngineFlags) -> ResolvedEngine:
 def _check_heads(shape: ModelShape, ways: int) -> None:
     for block in shape.blocks:
         if block.attention.heads % ways:
-            raise InvalidValue(
+            raise InvalidValueError(
                 f"tensor_parallel {ways} does not divide the model's {block.attention.heads} attention heads",
                 field="tensor_parallel",
             )
-

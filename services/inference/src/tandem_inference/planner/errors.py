@@ -1,10 +1,10 @@
 """The planner's error tree; callers map it to an exit code, a 400 answer or a log line.
 
-    PlannerError
-    ├── InvalidValue      a field is missing, of the wrong type or out of range
-    ├── UnknownModel      nothing is known about this model's shape
-    ├── ClosedModel       the model's weights are not published, so nobody can serve it
-    └── UnreadableConfig  a config.json (or engines.yaml, or log) cannot be understood
+PlannerError
+├── InvalidValueError      a field is missing, of the wrong type or out of range
+├── UnknownModelError      nothing is known about this model's shape
+├── ClosedModelError       the model's weights are not published, so nobody can serve it
+└── UnreadableConfigError  a config.json (or engines.yaml, or log) cannot be understood
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ class PlannerError(ValueError):
         self.field = field
 
 
-class InvalidValue(PlannerError):
+class InvalidValueError(PlannerError):
     """A value is missing, of the wrong type or out of range."""
 
     code = "invalid_value"
 
 
-class UnknownModel(PlannerError):
+class UnknownModelError(PlannerError):
     """The model is neither in the catalogue nor given by a config.json or parameters."""
 
     code = "unknown_model"
 
 
-class ClosedModel(PlannerError):
+class ClosedModelError(PlannerError):
     """The model exists only behind its maker's API: there are no weights to serve or to measure."""
 
     code = "closed_model"
 
 
-class UnreadableConfig(PlannerError):
+class UnreadableConfigError(PlannerError):
     """A document given to the planner lacks fields, or its fields contradict their types."""
 
     code = "unreadable_config"

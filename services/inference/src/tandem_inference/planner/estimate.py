@@ -47,7 +47,7 @@ class Estimate:
 
 
 def kv_budget(engine: ResolvedEngine, parts: Footprint) -> Interval:
-    """requested - consumed - transient - graph estimate, or exactly `--kv-cache-memory-bytes`.
+    """The KV cache: requested - consumed - transient - graph estimate, or exactly `--kv-cache-memory-bytes`.
 
     Source: vllm/v1/worker/gpu_worker.py, determine_available_memory.
     """
@@ -78,7 +78,7 @@ def estimate(shape: ModelShape, gpu: Gpu, flags: EngineFlags) -> Estimate:
     """Plans one engine on one card; pure arithmetic, well under a millisecond.
 
     Raises:
-        InvalidValue: a flag is out of range or not possible on this card or with this checkpoint.
+        InvalidValueError: a flag is out of range or not possible on this card or with this checkpoint.
     """
     return estimate_resolved(resolve(shape, gpu, flags))
 
@@ -91,7 +91,9 @@ def estimate_resolved(engine: ResolvedEngine) -> Estimate:
     layout = narrow.layout
     in_flight = in_flight_tokens(rules, engine.tokens)
     spare = layout.bytes_per_block if rules.null_block else 0
-    longest = longest_context(layout, rules, narrow_kv.likely, limit=engine.max_model_len, in_flight=in_flight)
+    longest = longest_context(
+        layout, rules, narrow_kv.likely, limit=engine.max_model_len, in_flight=in_flight
+    )
     length = max(1, longest) if engine.fits_length else engine.max_model_len
     needed = needed_bytes(layout, rules, length=length, in_flight=in_flight) - spare
     free = max(0.0, float(engine.gpu.total_bytes - engine.gpu.context_bytes - flags.memory_in_use_bytes))

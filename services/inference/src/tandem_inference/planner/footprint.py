@@ -79,7 +79,9 @@ def footprint(engine: ResolvedEngine, *, last_stage: bool | None = None) -> Foot
     error = ASSUMED_WEIGHT_ERROR if shape.assumptions else WEIGHT_ERROR
     lora = NOTHING
     if flags.max_loras:
-        slots = flags.max_loras * slot_bytes(shape, engine.dtype, rank=flags.max_lora_rank, tensor_parallel=ways)
+        slots = flags.max_loras * slot_bytes(
+            shape, engine.dtype, rank=flags.max_lora_rank, tensor_parallel=ways
+        )
         lora = Interval(0.95 * slots, 1.02 * slots, 1.08 * slots)
     batch = {"rows": engine.rows, "tokens": engine.tokens}
     return Footprint(

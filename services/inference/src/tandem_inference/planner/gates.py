@@ -53,7 +53,9 @@ def kv_cache_gate(
     low, likely, high = (each - null_block for each in available)
     if likely > 0 and needed <= likely:
         verdict: Literal["passes", "uncertain"] = "passes" if low > 0 and needed <= low else "uncertain"
-        return Gate("kv_cache", verdict, "" if verdict == "passes" else _too_small(low, needed, length, longest))
+        return Gate(
+            "kv_cache", verdict, "" if verdict == "passes" else _too_small(low, needed, length, longest)
+        )
     message = _too_small(likely, needed, length, longest)
     return Gate("kv_cache", "uncertain" if high > 0 and needed <= high else "fails", message)
 
@@ -65,7 +67,9 @@ def _too_small(available: float, needed: int, length: int, longest: int) -> str:
             "initializing the engine."
         )
     estimate = (
-        f"Based on the available memory, the estimated maximum model length is {longest}. " if longest > 0 else ""
+        f"Based on the available memory, the estimated maximum model length is {longest}. "
+        if longest > 0
+        else ""
     )
     return (
         f"To serve at least one request with the model's max seq len ({length}), ({_format(needed)} GiB KV cache "

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tandem_inference.planner.errors import InvalidValue
+from tandem_inference.planner.errors import InvalidValueError
 from tandem_inference.planner.units import GIB
 
 
@@ -67,12 +67,12 @@ def find_gpu(name: str) -> Gpu:
     """The card called `name` (`L4`, `NVIDIA L4`, `RTX 4090`, `H100 80GB HBM3`).
 
     Raises:
-        InvalidValue: no such card in the table.
+        InvalidValueError: no such card in the table.
     """
     gpu = _index().get(_key(name))
     if gpu is None:
         known = ", ".join(one.id for one in all_gpus())
-        raise InvalidValue(
+        raise InvalidValueError(
             f"gpu must be one of {known}; got {name!r:.60}. For another card give its CUDA total in GiB",
             field="gpu",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tandem_inference.planner.dtypes import MODEL_DTYPES
-from tandem_inference.planner.errors import InvalidValue
+from tandem_inference.planner.errors import InvalidValueError
 from tandem_inference.planner.shape.model import ModelShape
 from tandem_inference.planner.tensors import Linear, tensors
 
@@ -23,7 +23,7 @@ def slot_bytes(shape: ModelShape, dtype: str, *, rank: int, tensor_parallel: int
     """
     if rank not in RANKS:
         allowed = ", ".join(str(one) for one in RANKS)
-        raise InvalidValue(f"max_lora_rank must be one of {allowed}; got {rank}", field="max_lora_rank")
+        raise InvalidValueError(f"max_lora_rank must be one of {allowed}; got {rank}", field="max_lora_rank")
     elements = shape.lora_vocab_modules * (shape.vocab + shape.hidden)
     for tensor in tensors(shape, tensor_parallel=tensor_parallel):
         if isinstance(tensor, Linear):

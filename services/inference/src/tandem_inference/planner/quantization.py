@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tandem_inference.planner.errors import InvalidValue
+from tandem_inference.planner.errors import InvalidValueError
 from tandem_inference.planner.units import ceil_div
 
 GROUP = 128
@@ -41,6 +41,10 @@ def _awq(outputs: int, inputs: int, size: int) -> Parts:
 
 
 def _gptq(outputs: int, inputs: int, size: int) -> Parts:
+    return (*_awq(outputs, inputs, size), inputs * 4, inputs * 4)
+
+
+def _w4a16(outputs: int, inputs: int, size: int) -> Parts:
     return (outputs * inputs // 2, ceil_div(inputs, GROUP) * outputs * 2)
 
 
@@ -84,10 +88,18 @@ SCHEMES: Final[dict[str, Scheme]] = {
         Scheme(
             "gptq",
             _gptq,
-            source="int4 weight, fp16 scale per 128, symmetric: 0.5156 B (vllm quantization/gptq_marlin.py)",
+            source="int4 weight, fp16 scale and int4 zero per 128, group and sort indices per input "
+            "(vllm quantization/gptq_marlin.py)",
+        ),
+        Scheme(
+            "w4a16",
+            _w4a16,
+            source="int4 weight, fp16 scale per 128, symmetric: 0.5156 B (compressed-tensors pack-quantized)",
         ),
         Scheme("gptq_int8", _gptq_int8, source="int8 weight, fp16 scale per 128 (vllm gptq_marlin.py)"),
-        Scheme("fp8", _fp8, activation_bytes=1, source="1 B, one fp32 scale a layer (vllm quantization/fp8.py)"),
+        Scheme(
+            "fp8", _fp8, activation_bytes=1, source="1 B, one fp32 scale a layer (vllm quantization/fp8.py)"
+        ),
         Scheme(
             "fp8_channel",
             _one_byte_per_channel,
@@ -122,10 +134,9 @@ _FLAG_NAMES: Final[dict[str, str]] = {
     "awq_marlin": "awq",
     "auto_gptq": "gptq",
     "gptq_marlin": "gptq",
-    "w4a16": "gptq",
     "w8a8": "int8_w8a8",
     "int8": "int8_w8a8",
-    "int4": "gptq",
+    "int4": "w4a16",
     "fp8_dynamic": "fp8_channel",
     "fbgemm_fp8": "fp8_channel",
     "modelopt": "fp8",
@@ -151,30 +162,31 @@ def scheme_for(flag: str | None, declared: str | None) -> Scheme:
     """The scheme in force: the checkpoint's own where it declares one, else the `--quantization` flag's.
 
     Raises:
-        InvalidValue: the flag is unknown or gone from vLLM, or contradicts the checkpoint.
+        InvalidValueError: the flag is unknown or gone from vLLM, or contradicts the checkpoint.
     """
-    if flag in (None, "", "none"):
+    if flag is None or flag in ("", "none"):
         return SCHEMES[declared or "none"]
-    assert flag is not None
     wanted = _FLAG_NAMES.get(flag, flag)
     if flag in REMOVED:
-        raise InvalidValue(
+        raise InvalidValueError(
             f"quantization {flag!r} is no longer part of vLLM; use {REMOVED[flag]!r} instead",
             field="quantization",
         )
     if flag == "compressed-tensors" or wanted == declared:
         if declared is None:
-            raise InvalidValue(
+            raise InvalidValueError(
                 "quantization 'compressed-tensors' needs a checkpoint that declares it; give one, or name the "
-                "scheme: gptq (w4a16), int8_w8a8, fp8_channel",
+                "scheme: w4a16, int8_w8a8, fp8_channel",
                 field="quantization",
             )
         return SCHEMES[declared]
     if wanted not in SCHEMES:
         allowed = ", ".join([*SCHEMES, *_FLAG_NAMES])
-        raise InvalidValue(f"quantization must be one of {allowed}; got {flag!r:.60}", field="quantization")
+        raise InvalidValueError(
+            f"quantization must be one of {allowed}; got {flag!r:.60}", field="quantization"
+        )
     if declared is not None and _method(declared) != _method(wanted):
-        raise InvalidValue(
+        raise InvalidValueError(
             f"the checkpoint is quantised as {declared}, which --quantization {flag} cannot change",
             field="quantization",
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from tandem_inference.planner.errors import InvalidValue
+from tandem_inference.planner.errors import InvalidValueError
 
 DEFAULT_VERSION: Final = "0.32"
 OLDEST: Final = (0, 4)
@@ -36,7 +36,8 @@ class Rules:
     """How one release spends memory.
 
     Attributes:
-        sampler_bytes: bytes per sampler row and vocabulary entry in the profile run (low, likely, high).
+        sampler_bytes: bytes per sampler row and vocabulary entry in the profile run, beside the logits
+            themselves (low, likely, high).
         sampler_sort_free: whether the Triton top-k/top-p adds multiprocessors x vocabulary x 4 bytes.
         penalty_bytes: bytes per row and vocabulary entry of counters that stay on the card.
         residual_streams: how many hidden-size copies of a token live beside the MLP in the forward pass.
@@ -45,6 +46,7 @@ class Rules:
         grouped_tokens: whether the logged token figure counts what requests of full length can hold.
         steps_in_flight: batches scheduled but not settled, which sliding windows must keep.
         unsplit_weights: whether weight tensors from 20 MiB on keep their 2 MiB rounding.
+        context_in_budget: whether the CUDA context counts against this engine's share.
         default_utilization: of `--gpu-memory-utilization`.
     """
 
@@ -59,6 +61,7 @@ class Rules:
     grouped_tokens: bool
     steps_in_flight: int
     unsplit_weights: bool
+    context_in_budget: bool
     default_utilization: float
 
 
@@ -66,16 +69,16 @@ def parse_release(text: str) -> Release:
     """`0.32`, `0.32.1`, `v0.27.1`, `0.8.5.post1`, `0.25.0rc1`.
 
     Raises:
-        InvalidValue: not a vLLM version, or one the rules do not reach.
+        InvalidValueError: not a vLLM version, or one the rules do not reach.
     """
     match = re.fullmatch(r"v?0\.(\d{1,3})(?:\.(\d{1,3}))?(?:[.+a-z-].{0,40})?", text.strip())
     if not match:
-        raise InvalidValue(
+        raise InvalidValueError(
             f"vllm_version must look like 0.32 or 0.27.1; got {text!r:.60}", field="vllm_version"
         )
     release = Release(int(match[1]), int(match[2] or 0))
     if not OLDEST[1] <= release.minor <= NEWEST[1]:
-        raise InvalidValue(
+        raise InvalidValueError(
             f"vllm_version must be between 0.{OLDEST[1]} and 0.{NEWEST[1]}; got {text!r:.60}",
             field="vllm_version",
         )
@@ -83,22 +86,24 @@ def parse_release(text: str) -> Release:
 
 
 def engine_of(release: Release, *, dense: bool, capability: float, explicit: Engine | None = None) -> Engine:
-    """V1 became the default in 0.8 (from compute capability 8.0 on; V0 was removed in 0.11); the V2 model
-    runner in 0.25.1 for dense models (vllm issue 49224) and in 0.30 for all.
+    """The engine a release starts by default.
+
+    V1 since 0.8 (from compute capability 8.0 on; V0 was removed in 0.11); the V2 model runner since 0.25.1
+    for dense models (vllm issue 49224) and, as far as logs show, since 0.28 for all.
     """
     if explicit is not None:
         return explicit
     if release < Release(8) or (capability < 8.0 and release < Release(11)):
         return "V0"
-    if release >= Release(30) or (dense and release >= Release(25, 1)):
+    if release >= Release(28) or (dense and release >= Release(25, 1)):
         return "V2"
     return "V1"
 
 
 def _sampler(release: Release, engine: Engine) -> tuple[float, float, float]:
     if engine == "V2":
-        return (6.0, 8.0, 10.0) if release >= Release(33) else (2.0, 2.0, 2.0)
-    return (38.0, 38.0, 38.0) if engine == "V0" or release < Release(17) else (14.0, 14.0, 14.0)
+        return (4.0, 6.0, 8.0) if release >= Release(33) else (0.0, 0.0, 0.0)
+    return (36.0, 36.0, 36.0) if engine == "V0" or release < Release(17) else (12.0, 12.0, 12.0)
 
 
 @lru_cache(maxsize=256)
@@ -107,10 +112,11 @@ def rules_for(
 ) -> Rules:
     """The rules of `version` for a dense or other model on a card of that compute capability.
 
-    Sources: sort-based sampling costs 38 bytes a row and entry (logits, sort keys, indices, probabilities,
-    cumulative sums); Triton top-k/top-p of 0.17 leaves 14; the V2 runner's profile samples greedily, 2.
-    Graphs are taken from the budget since 0.21 (PR 30515), but the V2 runner estimated 0 until 0.28
-    (issue 49224). `--gpu-memory-utilization` defaults to 0.9, since 0.20 to 0.92.
+    Sources: beside the logits sort-based sampling costs 36 bytes a row and entry (sort keys, indices,
+    probabilities, cumulative sums); Triton top-k/top-p of 0.17 leaves 12 (fp32 logits, probabilities, noise);
+    the V2 runner's profile samples greedily, 0. Graphs are taken from the budget since 0.21 (PR 30515), but
+    the V2 runner estimated 0 until 0.28 (issue 49224). In 0.6.4 all memory in use counted, the context
+    included (PRs 9352 and 10511). `--gpu-memory-utilization` defaults to 0.9, since 0.20 to 0.92.
     """
     release = parse_release(version)
     kind = engine_of(release, dense=dense, capability=capability, explicit=engine)
@@ -127,5 +133,6 @@ def rules_for(
         grouped_tokens=release >= Release(21),
         steps_in_flight=2 if release >= Release(20) else 1,
         unsplit_weights=release >= Release(32),
+        context_in_budget=release.minor == 6 and release.patch == 4,
         default_utilization=0.92 if release >= Release(20) else 0.9,
     )

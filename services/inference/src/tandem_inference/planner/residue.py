@@ -24,6 +24,7 @@ def non_torch(rules: Rules, gpu: Gpu, *, ranks: int = 1) -> Interval:
     Hopper since 0.18, 0.54 before; 0.2 GiB elsewhere. 0.33 creates the cuBLAS handles earlier, so they move
     into the context.
     """
+    context = gpu.context_bytes if rules.context_in_budget else 0
     hopper = 9.0 <= gpu.capability < 12
     recent = rules.release >= Release(18)
     if ranks > 1:
@@ -34,5 +35,5 @@ def non_torch(rules: Rules, gpu: Gpu, *, ranks: int = 1) -> Interval:
     else:
         low, likely, high = (0.02, 0.11, 0.2) if recent else (0.01, 0.05, 0.35)
     if rules.release >= Release(33):
-        low, likely, high = 0.01, 0.05, high
-    return Interval(low * GIB, likely * GIB, high * GIB)
+        low, likely = 0.01, 0.05
+    return Interval(low * GIB + context, likely * GIB + context, high * GIB + context)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tandem_inference.planner.shape.model import Attention, Block, FeedForward, ModelShape
+from tandem_inference.planner.shape.model import (
+    Attention,
+    Block,
+    FeedForward,
+    Latent,
+    LinearState,
+    ModelShape,
+)
 from tandem_inference.planner.units import ceil_div, round_up
 
 VOCAB_PADDING = 64
@@ -49,7 +56,12 @@ def shard(value: int, ways: int) -> int:
 
 
 def tensors(
-    shape: ModelShape, *, tensor_parallel: int = 1, layers: int | None = None, first: bool = True, last: bool = True
+    shape: ModelShape,
+    *,
+    tensor_parallel: int = 1,
+    layers: int | None = None,
+    first: bool = True,
+    last: bool = True,
 ) -> Iterator[Tensor]:
     """Every tensor of one rank; a pipeline stage holds `layers` layers and the ends it is told to hold."""
     share = (layers or shape.layers) / shape.layers
@@ -83,11 +95,11 @@ def _ends(shape: ModelShape, ways: int, *, first: bool, last: bool) -> Iterator[
 
 def _attention(shape: ModelShape, block: Block, count: int, ways: int) -> Iterator[Tensor]:
     attention = block.attention
-    if attention.kind == "mla":
-        yield from _latent(shape, attention, count, ways)
+    if attention.latent is not None:
+        yield from _latent(shape, attention, attention.latent, count, ways)
         return
-    if attention.kind == "linear":
-        yield from _linear_state(shape, attention, count, ways)
+    if attention.linear is not None:
+        yield from _linear_state(shape, attention.linear, count, ways)
         return
     heads = shard(attention.heads, ways) * attention.head_dim
     kv = max(1, attention.kv_heads // ways) * attention.head_dim
@@ -100,13 +112,13 @@ def _attention(shape: ModelShape, block: Block, count: int, ways: int) -> Iterat
         yield Plain("sinks", shard(attention.heads, ways), count)
 
 
-def _latent(shape: ModelShape, attention: Attention, count: int, ways: int) -> Iterator[Tensor]:
+def _latent(
+    shape: ModelShape, attention: Attention, latent: Latent, count: int, ways: int
+) -> Iterator[Tensor]:
     """MLA: kv_b is kept twice, the second time split into W_UK and W_UV for decoding.
 
     Source: vllm/model_executor/layers/attention/mla_attention.py, process_weights_after_loading.
     """
-    latent = attention.latent
-    assert latent is not None
     heads = shard(attention.heads, ways)
     queries = heads * (latent.nope_dim + latent.rope_dim)
     down = latent.kv_rank + latent.rope_dim
@@ -124,9 +136,7 @@ def _latent(shape: ModelShape, attention: Attention, count: int, ways: int) -> I
     yield Linear("attention out", (shape.hidden,), heads * latent.value_dim, count)
 
 
-def _linear_state(shape: ModelShape, attention: Attention, count: int, ways: int) -> Iterator[Tensor]:
-    state = attention.linear
-    assert state is not None
+def _linear_state(shape: ModelShape, state: LinearState, count: int, ways: int) -> Iterator[Tensor]:
     keys = shard(state.key_heads, ways) * state.key_dim
     values = shard(state.value_heads, ways) * state.value_dim
     heads = shard(state.value_heads, ways)

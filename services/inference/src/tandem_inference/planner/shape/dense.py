@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tandem_inference.planner.errors import UnreadableConfig
+from tandem_inference.planner.errors import UnreadableConfigError
 from tandem_inference.planner.shape.fields import Fields
 from tandem_inference.planner.shape.model import Attention, Block, FeedForward, ModelShape
 from tandem_inference.planner.shape.rotary import rotary_width, table_rows
@@ -31,19 +31,19 @@ class Dimensions:
 
 
 def read_dimensions(fields: Fields, *, head_dim: int | None = None) -> Dimensions:
-    """Raises `UnreadableConfig` for missing, absurd or contradicting numbers."""
+    """Raises `UnreadableConfigError` for missing, absurd or contradicting numbers."""
     hidden = fields.count(*HIDDEN)
     heads = fields.count(*HEADS)
     given = fields.optional_count("head_dim", "attention_head_dim", "kv_channels", least=1) or head_dim
     if given is None and hidden % heads:
-        raise UnreadableConfig(
+        raise UnreadableConfigError(
             f"{fields.where}: hidden_size {hidden} is not a multiple of num_attention_heads {heads} "
             "and no head_dim is given",
             field="num_attention_heads",
         )
     kv_heads = fields.count("num_key_value_heads", "num_kv_heads", "n_head_kv", default=heads)
     if heads % kv_heads:
-        raise UnreadableConfig(
+        raise UnreadableConfigError(
             f"{fields.where}: num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}",
             field="num_key_value_heads",
         )
@@ -62,7 +62,7 @@ def read_dtype(fields: Fields) -> str:
     """The declared dtype. vLLM computes in 16 bits when none is declared, so that is assumed."""
     declared = fields.text("torch_dtype", "dtype", default="bfloat16").removeprefix("torch.")
     if declared not in ("float32", "float16", "bfloat16"):
-        raise UnreadableConfig(
+        raise UnreadableConfigError(
             f"{fields.where}: torch_dtype must be float32, float16 or bfloat16; got {declared!r:.40}",
             field="torch_dtype",
         )
@@ -92,7 +92,7 @@ def sliding_flags(fields: Fields, dims: Dimensions, traits: Traits) -> tuple[boo
     kinds = fields.words("layer_types")
     if kinds is not None:
         if len(kinds) != dims.layers:
-            raise UnreadableConfig(
+            raise UnreadableConfigError(
                 f"{fields.where}: layer_types has {len(kinds)} entries for {dims.layers} layers",
                 field="layer_types",
             )
@@ -143,7 +143,7 @@ def attention_blocks(
 
 
 def assemble(
-    name: str, family: str, fields: Fields, dims: Dimensions, traits: Traits, blocks: tuple[Block, ...]
+    name: str, family: str, fields: Fields, *, dims: Dimensions, traits: Traits, blocks: tuple[Block, ...]
 ) -> ModelShape:
     """The parts around the layers: vocabulary, positions, final norm, ties, LoRA's view."""
     tied = fields.flag("tie_word_embeddings", default=traits.tied)
@@ -173,4 +173,11 @@ def assemble(
 def read_dense(name: str, family: str, fields: Fields, traits: Traits) -> ModelShape:
     dims = read_dimensions(fields, head_dim=traits.head_dim)
     part = feed_forward(fields, dims, traits)
-    return assemble(name, family, fields, dims, traits, attention_blocks(fields, dims, traits, part))
+    return assemble(
+        name,
+        family,
+        fields,
+        dims=dims,
+        traits=traits,
+        blocks=attention_blocks(fields, dims, traits, part),
+    )

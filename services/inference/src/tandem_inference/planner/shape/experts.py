@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from tandem_inference.planner.errors import UnreadableConfig
+from tandem_inference.planner.errors import UnreadableConfigError
 from tandem_inference.planner.shape.dense import (
     Dimensions,
     assemble,
@@ -46,7 +46,11 @@ MIXTURES: Final[dict[str, Mixture]] = {
     "granitemoe": Mixture(Traits(qkv_bias="attention_bias", out_bias="attention_bias", lora_vocab=True)),
     "phimoe": Mixture(
         Traits(
-            norm_bias=True, qkv_bias="attention_bias", out_bias="attention_bias", head_bias=True, lora_vocab=True
+            norm_bias=True,
+            qkv_bias="attention_bias",
+            out_bias="attention_bias",
+            head_bias=True,
+            lora_vocab=True,
         )
     ),
     "olmoe": Mixture(Traits(qk_norm="full", qkv_bias="attention_bias", out_bias="attention_bias")),
@@ -68,7 +72,7 @@ def expert_part(fields: Fields, rule: Mixture) -> FeedForward:
     experts = fields.count(*EXPERTS)
     top_k = fields.count(*CHOSEN)
     if top_k > experts:
-        raise UnreadableConfig(
+        raise UnreadableConfigError(
             f"{fields.where}: num_experts_per_tok {top_k} exceeds the number of experts {experts}",
             field="num_experts_per_tok",
         )
@@ -115,7 +119,7 @@ def read_mixture(name: str, family: str, fields: Fields) -> ModelShape:
         )
         for (sliding, is_plain), count in kinds.items()
     )
-    return assemble(name, family, fields, dims, rule.traits, blocks)
+    return assemble(name, family, fields, dims=dims, traits=rule.traits, blocks=blocks)
 
 
 def _attention(fields: Fields, dims: Dimensions, rule: Mixture, *, sliding: bool) -> Attention:
@@ -166,4 +170,4 @@ def _read_llama4(name: str, fields: Fields, dims: Dimensions, rule: Mixture) -> 
         )
         for (kind, has_experts), count in kinds.items()
     )
-    return assemble(name, "llama4_text", fields, dims, rule.traits, blocks)
+    return assemble(name, "llama4_text", fields, dims=dims, traits=rule.traits, blocks=blocks)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tandem_inference.planner.errors import UnreadableConfig
+from tandem_inference.planner.errors import UnreadableConfigError
 
 LARGEST = 10**9
 """No dimension of a transformer comes near this; larger numbers are mistakes, not models."""
@@ -17,7 +17,7 @@ class Fields:
 
     def __init__(self, values: Mapping[str, Any], *, where: str = "config.json") -> None:
         if not isinstance(values, Mapping):
-            raise UnreadableConfig(f"{where} must be a JSON object; got {type(values).__name__}")
+            raise UnreadableConfigError(f"{where} must be a JSON object; got {type(values).__name__}")
         self._values = values
         self.where = where
 
@@ -37,17 +37,17 @@ class Fields:
         value = self.raw(*names)
         if value is None:
             if default is None:
-                raise UnreadableConfig(
+                raise UnreadableConfigError(
                     f"{self.where} lacks {' / '.join(names)}, without which the memory cannot be computed",
                     field=names[0],
                 )
             return default
         if isinstance(value, bool) or not isinstance(value, int):
-            raise UnreadableConfig(
+            raise UnreadableConfigError(
                 f"{self.where}: {names[0]} must be a whole number; got {value!r:.60}", field=names[0]
             )
         if not least <= value <= LARGEST:
-            raise UnreadableConfig(
+            raise UnreadableConfigError(
                 f"{self.where}: {names[0]} must be between {least} and {LARGEST}; got {value!r:.60}",
                 field=names[0],
             )
@@ -61,11 +61,11 @@ class Fields:
         if value is None:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise UnreadableConfig(
+            raise UnreadableConfigError(
                 f"{self.where}: {names[0]} must be a finite number; got {value!r:.60}", field=names[0]
             )
         if not 0 <= value <= LARGEST:
-            raise UnreadableConfig(
+            raise UnreadableConfigError(
                 f"{self.where}: {names[0]} must be between 0 and {LARGEST}; got {value!r:.60}", field=names[0]
             )
         return float(value)
@@ -75,7 +75,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise UnreadableConfig(
+            raise UnreadableConfigError(
                 f"{self.where}: {names[0]} must be true or false; got {value!r:.60}", field=names[0]
             )
         return value
@@ -85,7 +85,7 @@ class Fields:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or not value:
-            raise UnreadableConfig(
+            raise UnreadableConfigError(
                 f"{self.where}: {' / '.join(names)} must be a word; got {value!r:.60}", field=names[0]
             )
         return value
@@ -95,7 +95,7 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise UnreadableConfig(f"{self.where}: {name} must be a list of words", field=name)
+            raise UnreadableConfigError(f"{self.where}: {name} must be a list of words", field=name)
         return tuple(value)
 
     def section(self, *names: str) -> Fields | None:
@@ -105,6 +105,6 @@ class Fields:
             if value is None:
                 continue
             if not isinstance(value, Mapping):
-                raise UnreadableConfig(f"{self.where}: {name} must be an object", field=name)
+                raise UnreadableConfigError(f"{self.where}: {name} must be an object", field=name)
             return Fields(value, where=f"{self.where} {name}")
         return None

@@ -46,10 +46,8 @@ def read_hybrid(name: str, family: str, fields: Fields) -> ModelShape:
         ),
     }
     blocks = tuple(
-        Block(
-            count, attentions.get(kind, attentions["full_attention"]), part, 2 * dims.hidden
-        )
+        Block(count, attentions.get(kind, attentions["full_attention"]), part, 2 * dims.hidden)
         for kind, count in Counter(kinds).items()
     )
     traits = Traits(rotary_share=0.25, lora_vocab=family != "qwen3_next")
-    return assemble(name, family, fields, dims, traits, blocks)
+    return assemble(name, family, fields, dims=dims, traits=traits, blocks=blocks)

@@ -44,5 +44,5 @@ def read_latent(name: str, family: str, fields: Fields) -> ModelShape:
         blocks = (Block(dims.layers - plain, attention, sparse, 2 * dims.hidden),)
         if plain:
             blocks = (Block(plain, attention, dense, 2 * dims.hidden), *blocks)
-    shape = assemble(name, family, fields, dims, Traits(), blocks)
+    shape = assemble(name, family, fields, dims=dims, traits=Traits(), blocks=blocks)
     return replace(shape, rotary_dim=latent.rope_dim)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tandem_inference.planner.errors import UnreadableConfig
+from tandem_inference.planner.errors import UnreadableConfigError
 from tandem_inference.planner.shape import hybrid, latent, vision
 from tandem_inference.planner.shape.dense import read_dense
 from tandem_inference.planner.shape.experts import MIXTURES, read_mixture
@@ -63,7 +63,7 @@ def shape_from_config(name: str, config: Mapping[str, Any], *, source: str = "co
     the shape then carries that assumption in `assumptions`.
 
     Raises:
-        UnreadableConfig: a field is missing, absurd or of the wrong type, or the model is no decoder.
+        UnreadableConfigError: a field is missing, absurd or of the wrong type, or the model is no decoder.
     """
     fields = Fields(config)
     family = fields.text("model_type")
@@ -88,7 +88,11 @@ def _multimodal(name: str, family: str, fields: Fields) -> ModelShape:
 def _decoder(name: str, family: str, fields: Fields, *, outer: Fields) -> ModelShape:
     family = _TEXT_ALIASES.get(family, family)
     shape = _read_family(name, family, fields)
-    if fields is not outer and fields.raw("torch_dtype", "dtype") is None and outer.raw("torch_dtype", "dtype"):
+    if (
+        fields is not outer
+        and fields.raw("torch_dtype", "dtype") is None
+        and outer.raw("torch_dtype", "dtype")
+    ):
         shape = replace(shape, dtype=outer.text("torch_dtype", "dtype").removeprefix("torch."))
     if fields is not outer and not fields.has("tie_word_embeddings") and outer.has("tie_word_embeddings"):
         shape = replace(shape, tied=outer.flag("tie_word_embeddings", default=False))
@@ -113,7 +117,7 @@ def _assumed_llama(name: str, family: str, fields: Fields) -> ModelShape:
     hints = ("num_local_experts", "num_experts", "n_routed_experts", "ssm_cfg", "state_size", "mamba_d_state")
     found = [hint for hint in hints if fields.has(hint)]
     if found:
-        raise UnreadableConfig(
+        raise UnreadableConfigError(
             f"model_type {family!r:.60} is not known to the planner and has {found[0]}, so its tensors cannot "
             "be guessed; known types: " + ", ".join(known_families()),
             field="model_type",
@@ -125,7 +129,7 @@ def _assumed_llama(name: str, family: str, fields: Fields) -> ModelShape:
 
 def _reject_encoders(fields: Fields, family: str) -> None:
     if fields.flag("is_encoder_decoder", default=False) or family in ("bert", "roberta", "t5", "whisper"):
-        raise UnreadableConfig(
+        raise UnreadableConfigError(
             f"model_type {family!r:.60} is not a decoder-only language model; the planner covers those only",
             field="model_type",
         )
@@ -157,7 +161,7 @@ def _scheme(method: str, section: Fields) -> str:
     direct = {"awq": "awq", "mxfp4": "mxfp4", "fbgemm_fp8": "fp8_channel", "modelopt": "fp8"}
     if method in direct:
         return direct[method]
-    raise UnreadableConfig(
+    raise UnreadableConfigError(
         f"quant_method {method!r:.40} is not known; known: awq, gptq, fp8, bitsandbytes, compressed-tensors, mxfp4",
         field="quantization_config",
     )
@@ -169,13 +173,13 @@ def _compressed(section: Fields) -> str:
     first = next(iter(groups.values()), None) if isinstance(groups, Mapping) and groups else None
     weights = first.get("weights") if isinstance(first, Mapping) else None
     if not isinstance(weights, Mapping):
-        raise UnreadableConfig(
+        raise UnreadableConfigError(
             f"{section.where}: config_groups has no group with weights", field="quantization_config"
         )
     inner = Fields(weights, where=f"{section.where} weights")
     bits = inner.count("num_bits", default=8)
     if bits == 4:
-        return "nvfp4" if inner.text("type", default="int") == "float" else "gptq"
+        return "nvfp4" if inner.text("type", default="int") == "float" else "w4a16"
     if inner.text("strategy", default="channel") == "block":
         return "fp8_block"
     activations = first.get("input_activations") if isinstance(first, Mapping) else None
@@ -188,17 +192,17 @@ def read_config_file(path: Path) -> Mapping[str, Any]:
     """Parses a config.json, or the one inside a model's folder.
 
     Raises:
-        UnreadableConfig: no such file, too large, not JSON, or not an object.
+        UnreadableConfigError: no such file, too large, not JSON, or not an object.
     """
     file = path / "config.json" if path.is_dir() else path
     try:
         if file.stat().st_size > LARGEST_CONFIG_BYTES:
-            raise UnreadableConfig(f"{file} is larger than a config.json can be", field="model")
+            raise UnreadableConfigError(f"{file} is larger than a config.json can be", field="model")
         parsed = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnreadableConfig(f"cannot read {file}: {error.strerror}", field="model") from error
+        raise UnreadableConfigError(f"cannot read {file}: {error.strerror}", field="model") from error
     except (ValueError, RecursionError) as error:
-        raise UnreadableConfig(f"{file} is not JSON: {error}", field="model") from error
+        raise UnreadableConfigError(f"{file} is not JSON: {error}", field="model") from error
     if not isinstance(parsed, Mapping):
-        raise UnreadableConfig(f"{file} must hold a JSON object", field="model")
+        raise UnreadableConfigError(f"{file} must hold a JSON object", field="model")
     return parsed

@@ -122,8 +122,12 @@ DENSE: Final[dict[str, Traits]] = {
     ),
     "exaone": Traits(lora_vocab=True),
     "exaone4": Traits(qk_norm="head", sliding_every=4, lora_vocab=True),
-    "seed_oss": Traits(qkv_bias="attention_bias", out_bias="attention_out_bias", mlp_bias="mlp_bias", head_dim=128),
-    "ernie4_5": Traits(qkv_bias="use_bias", out_bias="use_bias", mlp_bias="use_bias", tied=True, head_dim=128),
+    "seed_oss": Traits(
+        qkv_bias="attention_bias", out_bias="attention_out_bias", mlp_bias="mlp_bias", head_dim=128
+    ),
+    "ernie4_5": Traits(
+        qkv_bias="use_bias", out_bias="use_bias", mlp_bias="use_bias", tied=True, head_dim=128
+    ),
     "minicpm": Traits(lora_vocab=True, tied=True),
     "hunyuan_v1_dense": Traits(qk_norm="head", head_dim=128),
     "apertus": Traits(gated=False, qk_norm="head", lora_vocab=True),

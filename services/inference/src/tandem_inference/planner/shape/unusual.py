@@ -34,7 +34,7 @@ def read_falcon(name: str, fields: Fields) -> ModelShape:
     part = FeedForward(fields.count("ffn_hidden_size", default=4 * dims.hidden), gated=False, bias=bias)
     traits = Traits(norm_bias=True, tied=True, rotary="alibi" if alibi else "rope")
     blocks = (Block(dims.layers, attention, part, norms * 2 * dims.hidden),)
-    return assemble(name, "falcon", fields, dims, traits, blocks)
+    return assemble(name, "falcon", fields, dims=dims, traits=traits, blocks=blocks)
 
 
 def read_mpt(name: str, fields: Fields) -> ModelShape:
@@ -59,4 +59,4 @@ def read_mpt(name: str, fields: Fields) -> ModelShape:
     part = FeedForward(ratio * dims.hidden, gated=False, bias=bias)
     traits = Traits(tied=True, norm_bias=bias, rotary="learned" if learned else "alibi")
     blocks = (Block(dims.layers, attention, part, 2 * dims.hidden * (2 if bias else 1)),)
-    return assemble(name, "mpt", fields, dims, traits, blocks)
+    return assemble(name, "mpt", fields, dims=dims, traits=traits, blocks=blocks)

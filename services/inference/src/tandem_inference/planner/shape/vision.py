@@ -115,7 +115,9 @@ def kimi_vl(config: Fields, hidden: int) -> tuple[tuple[Extra, ...], EncoderPass
         Extra("vision patches", 3 * patch * patch * width + width),
         Extra("vision positions", grid * grid * width),
         *transformer_layers(
-            tower.count("num_hidden_layers", default=27), width, tower.count("intermediate_size", default=4304)
+            tower.count("num_hidden_layers", default=27),
+            width,
+            tower.count("intermediate_size", default=4304),
         ),
         Extra("vision norm", 2 * width),
         Extra("projector norm", 2 * width),

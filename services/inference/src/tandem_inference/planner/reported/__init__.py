@@ -1,0 +1,1 @@
+"""What engines reported when they started: logs and tables read, compared with the plan, explained."""
