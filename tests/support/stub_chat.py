@@ -50,6 +50,8 @@ class StubChat:
         """Answers the next message, once."""
         self.lose_next_acceptance = False
         """The next message is stored, but its stream ends before saying so."""
+        self.hold_acceptance = False
+        """The next message is answered only after `release`."""
         self.feedback_moves_by_itself = True
         self.conversations: dict[str, Json] = {}
         self.feedbacks: dict[str, Json] = {}
@@ -63,6 +65,7 @@ class StubChat:
 
     def release(self) -> None:
         self.hold_at = None
+        self.hold_acceptance = False
         self._released.set()
 
     def add_conversation(self, *exchanges: tuple[str, str]) -> str:
@@ -124,6 +127,11 @@ class StubChat:
                 if message["id"] == reply_id:
                     return conversation, message
         raise StubProblem(404, "reply_not_found", "There is no such reply.")
+
+    async def wait_to_accept(self) -> None:
+        if self.hold_acceptance:
+            self._released.clear()
+            await self._released.wait()
 
     def accept_message(self, conversation: Json, content: str) -> Json:
         refusal, self.refusal = self.refusal, None

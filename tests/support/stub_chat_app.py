@@ -90,6 +90,7 @@ def _add_reply_routes(app: FastAPI, chat: StubChat) -> None:
     @app.post("/v1/conversations/{conversation_id}/messages")
     async def post_message(conversation_id: str, content: Annotated[str, Body(embed=True)]) -> Response:
         conversation = chat.find_conversation(conversation_id)
+        await chat.wait_to_accept()
         reply = chat.accept_message(conversation, content)
         lost, chat.lose_next_acceptance = chat.lose_next_acceptance, False
         return StreamingResponse(

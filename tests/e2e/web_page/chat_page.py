@@ -50,6 +50,20 @@ class ChatPage:
     def listed_as(self, title: str) -> Locator:
         return self.listed.filter(has_text=title)
 
+    async def cut_network(self) -> None:
+        await self.tab.route("**/*", lambda route: route.abort("internetdisconnected"))
+
+    async def mend_network(self) -> None:
+        await self.tab.unroute_all()
+
+    async def set_hidden(self, *, hidden: bool) -> None:
+        """Makes the page believe that its tab went to the background, or came back."""
+        await self.tab.evaluate(
+            "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            " document.dispatchEvent(new Event('visibilitychange')); }",
+            hidden,
+        )
+
     async def scrolls_sideways(self) -> bool:
         return bool(
             await self.tab.evaluate(

@@ -66,7 +66,7 @@ async def chat_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[ChatPage]:
     expect.set_options(timeout=STUB_PATIENCE_S * 1000)
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     context.set_default_timeout(STUB_PATIENCE_S * 1000)
     opened = ChatPage(await context.new_page())
     complaints: list[str] = []

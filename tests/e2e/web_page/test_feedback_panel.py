@@ -80,3 +80,19 @@ async def test_feedback_cannot_be_asked_for_before_there_is_an_answer(page: Chat
     stub.release()
 
     await expect(page.feedback_button).to_be_enabled()
+
+
+async def test_feedback_that_moved_while_the_tab_was_hidden_shows_on_return(
+    page: ChatPage, stub: StubChat
+) -> None:
+    conversation_id = stub.add_conversation(("Question", "Answer"))
+    feedback = stub.add_feedback(conversation_id, "queued")
+    await page.open(stub.url, conversation_id)
+    await expect(page.feedbacks).to_have_attribute("data-state", "queued")
+
+    await page.set_hidden(hidden=True)
+    stub.move_feedback(feedback, "completed")
+    await expect(page.feedbacks).to_have_attribute("data-state", "queued")
+    await page.set_hidden(hidden=False)
+
+    await expect(page.feedbacks).to_have_attribute("data-state", "completed")

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.web_page.chat_page import ChatPage
-from tests.support.stub_chat import StubChat, StubProblem
+from tests.support.stub_chat import StubChat, StubProblem, about
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.stub_chat]
 
@@ -107,7 +107,7 @@ async def test_text_is_kept_when_the_model_is_not_ready(page: ChatPage, stub: St
 
     await expect(page.banner).to_be_empty()
     await page.box.press("Enter")
-    await expect(page.answers).to_have_text(["You asked: Are you there?. Here is the answer."])
+    await expect(page.answers).to_have_text([about("Are you there?")])
     await expect(page.box).to_be_empty()
 
 
@@ -135,12 +135,12 @@ async def test_text_is_kept_when_the_message_is_refused(
 async def test_text_is_kept_when_the_server_is_out_of_reach(page: ChatPage, stub: StubChat) -> None:
     await page.open(stub.url)
     await page.ask_and_wait("First")
-    await page.tab.context.set_offline(offline=True)
+    await page.cut_network()
 
     await page.ask("Second")
     await expect(page.box).to_have_value("Second")
     await expect(page.banner).to_contain_text("The server cannot be reached.")
-    await page.tab.context.set_offline(offline=False)
+    await page.mend_network()
 
     await expect(page.banner).to_be_empty()
     await page.box.press("Enter")
@@ -153,7 +153,7 @@ async def test_message_stored_without_word_of_it_is_not_sent_twice(page: ChatPag
 
     await page.ask_and_wait("Only once")
 
-    await expect(page.answers).to_have_text(["You asked: Only once. Here is the answer."])
+    await expect(page.answers).to_have_text([about("Only once")])
     await expect(page.box).to_be_empty()
 
 
@@ -204,7 +204,7 @@ async def test_unfinished_answer_says_why_and_can_be_retried(
 
     await page.retry_button.click()
 
-    await expect(page.answers).to_have_text(["You asked: Try. Here is the answer."])
+    await expect(page.answers).to_have_text([about("Try")])
     await expect(page.thread).not_to_contain_text(said)
 
 
@@ -221,3 +221,66 @@ async def test_enter_that_ends_a_korean_syllable_does_not_send(page: ChatPage, s
     await page.tab.keyboard.press("Enter")
 
     await expect(page.questions).to_have_text(["안녕"])
+
+
+async def test_server_that_comes_back_brings_the_conversation_with_it(page: ChatPage, stub: StubChat) -> None:
+    conversation_id = stub.add_conversation(("Question", "Answer"))
+    await page.open(stub.url)
+    await page.cut_network()
+    await page.listed_as("Question").click()
+    await expect(page.tab.get_by_text("This conversation could not be read")).to_be_visible()
+
+    await page.mend_network()
+
+    await expect(page.answers).to_have_text(["Answer"])
+    assert page.tab.url.endswith(conversation_id)
+
+
+async def test_message_sent_just_before_leaving_is_neither_lost_nor_shown_elsewhere(
+    page: ChatPage, stub: StubChat
+) -> None:
+    stub.add_conversation(("Other", "Other answer"))
+    first = stub.add_conversation(("First", "First answer"))
+    await page.open(stub.url, first)
+    stub.hold_acceptance = True
+    await page.ask("Late one")
+    await expect(page.questions).to_have_text(["First", "Late one"])
+
+    await page.listed_as("Other").click()
+    await expect(page.questions).to_have_text(["Other"])
+    stub.release()
+    await page.listed_as("First").click()
+
+    await expect(page.questions).to_have_text(["First", "Late one"])
+    await expect(page.answers).to_have_text(["First answer", about("Late one")])
+    await expect(page.box).to_be_empty()
+
+
+async def test_changes_of_another_tab_show_on_return(page: ChatPage, stub: StubChat) -> None:
+    conversation_id = stub.add_conversation(("First", "First answer"))
+    await page.open(stub.url, conversation_id)
+    await expect(page.answers).to_have_count(1)
+    stub.hold_at = 8
+
+    stub.accept_message(stub.find_conversation(conversation_id), "From elsewhere")
+    stub.add_conversation(("Made elsewhere", "Answer"))
+    await page.set_hidden(hidden=False)
+
+    await expect(page.questions).to_have_text(["First", "From elsewhere"])
+    await expect(page.listed_as("Made elsewhere")).to_be_visible()
+    stub.release()
+    await expect(page.answers.last).to_have_text(about("From elsewhere"))
+
+
+async def test_older_conversations_are_shown_on_request(page: ChatPage, stub: StubChat) -> None:
+    for number in range(55):
+        stub.add_conversation((f"Question {number}", "Answer"))
+    await page.open(stub.url)
+    await expect(page.listed).to_have_count(50)
+    await expect(page.listed.first).to_contain_text("Question 54")
+
+    await page.tab.get_by_role("button", name="Show older").click()
+
+    await expect(page.listed).to_have_count(55)
+    await expect(page.listed.last).to_contain_text("Question 0")
+    await expect(page.tab.get_by_role("button", name="Show older")).to_be_hidden()

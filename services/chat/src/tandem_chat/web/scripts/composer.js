@@ -81,7 +81,7 @@ export class Composer {
 
   showProblem(text) {
     showText(this.#problem, text);
-    this.#box.toggleAttribute("aria-invalid", Boolean(text));
+    this.#box.setAttribute("aria-invalid", String(Boolean(text)));
   }
 
   focus() {

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, element, icon, markLanguage, showText } from "./elements.js";
-import { shortTime } from "./times.js";
+import { newestFirst, shortTime } from "./times.js";
 
 const UNTITLED = "New conversation";
 
@@ -18,28 +18,39 @@ export class ConversationList {
   #conversations = new Map();
   #nodes = new Map();
   #cursor = null;
+  #hasLooked = false;
+  #turn = 0;
   #openId = null;
   #askToDelete;
 
   constructor({ askToDelete }) {
     this.#askToDelete = askToDelete;
-    this.#older.addEventListener("click", () => this.#load(this.#cursor));
+    this.#older.addEventListener("click", () => this.#showOlder());
   }
 
   find(id) {
     return this.#conversations.get(id);
   }
 
+  /** An answer that was overtaken, by a later look or by a change made here, is not used. */
   async refresh() {
-    await this.#load(null);
+    const turn = ++this.#turn;
+    const page = await this.#read(null);
+    if (!page || turn !== this.#turn) return;
+    this.#forgetMissing(page);
+    if (!this.#hasLooked) this.#cursor = page.next_cursor;
+    this.#hasLooked = true;
+    this.#take(page);
   }
 
   add(conversation) {
+    this.#turn += 1;
     this.#conversations.set(conversation.id, conversation);
     this.#render();
   }
 
   remove(id) {
+    this.#turn += 1;
     this.#conversations.delete(id);
     this.#render();
   }
@@ -49,32 +60,41 @@ export class ConversationList {
     this.#render();
   }
 
-  async #load(cursor) {
+  async #showOlder() {
+    const page = await this.#read(this.#cursor);
+    if (!page) return;
+    this.#cursor = page.next_cursor;
+    this.#take(page);
+  }
+
+  /** Null when it could not be read, which is then said. */
+  async #read(cursor) {
     try {
       const page = await api.listConversations(cursor);
-      const isFirstLook = this.#conversations.size === 0;
-      if (!cursor) this.#forgetMissing(page);
-      for (const conversation of page.items) this.#conversations.set(conversation.id, conversation);
-      if (cursor || isFirstLook) this.#cursor = page.next_cursor;
       showText(this.#problem, null);
-      this.#render();
-      this.#empty.hidden = this.#conversations.size > 0;
+      return page;
     } catch (problem) {
       showText(this.#problem, `The conversations could not be read. ${problem.detail ?? problem}`);
+      return null;
     }
+  }
+
+  #take(page) {
+    for (const conversation of page.items) this.#conversations.set(conversation.id, conversation);
+    this.#render();
   }
 
   /** Another tab may have deleted some: what ought to stand on this page and does not is gone. */
   #forgetMissing(page) {
     const present = new Set(page.items.map(({ id }) => id));
-    const oldest = page.next_cursor ? page.items.at(-1)?.updated_at : "";
+    const oldest = page.next_cursor && page.items.at(-1).updated_at;
     for (const { id, updated_at: updatedAt } of this.#conversations.values()) {
-      if (!present.has(id) && updatedAt > oldest) this.#conversations.delete(id);
+      if (!present.has(id) && (!oldest || newestFirst(updatedAt, oldest) < 0)) this.#conversations.delete(id);
     }
   }
 
   #render() {
-    const ordered = [...this.#conversations.values()].sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1));
+    const ordered = [...this.#conversations.values()].sort((a, b) => newestFirst(a.updated_at, b.updated_at));
     for (const [id, node] of this.#nodes) {
       if (!this.#conversations.has(id)) {
         node.remove();
@@ -87,7 +107,7 @@ export class ConversationList {
       if (this.#list.children[index] !== node) this.#list.insertBefore(node, this.#list.children[index] ?? null);
     });
     if (this.#list.contains(focused) && focused !== document.activeElement) focused.focus({ preventScroll: true });
-    this.#empty.hidden = this.#empty.hidden || this.#conversations.size > 0;
+    this.#empty.hidden = !this.#hasLooked || this.#conversations.size > 0;
     this.#older.hidden = !this.#cursor;
   }
 

@@ -44,9 +44,13 @@ export class ConversationSession {
   /** Shows what another tab, or the service, has done meanwhile. */
   async refresh() {
     if (this.id === null || this.#follower) return;
-    const conversation = await api.readConversation(this.id, this.#loading.signal).catch(() => null);
-    if (!conversation || this.#closed || this.#follower || this.#shows(conversation.messages)) return;
-    this.#show(conversation);
+    try {
+      const conversation = await api.readConversation(this.id, this.#loading.signal);
+      if (this.#closed || this.#follower || this.#shows(conversation.messages)) return;
+      this.#show(conversation);
+    } catch (problem) {
+      if (!this.#closed && problem.status === 404) this.#page.missing(problem);
+    }
   }
 
   close() {
@@ -170,7 +174,7 @@ export class ConversationSession {
     thread.remove(question);
     if (thread.isEmpty) this.#showNew();
     composer.giveBack(this.id ?? "new", text);
-    composer.showProblem(explainProblem(problem));
+    composer.showProblem(`${explainProblem(problem)} Your text is kept.`);
     if (problem.status === 0 || problem.status === 503) readiness.check();
     if (problem.code === "reply_in_progress") await this.refresh();
   }

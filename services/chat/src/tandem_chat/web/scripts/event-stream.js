@@ -6,14 +6,17 @@ const SILENCE_LIMIT_MS = 45_000;
 const FIRST_WAIT_MS = 300;
 const LONGEST_WAIT_MS = 10_000;
 
-/** Yields `{name, id, data}` with parsed JSON data; returns when the stream ends, throws when it breaks or falls silent. */
+/** The connection was lost in the middle, or nothing came through it for too long. */
+export class BrokenStream extends Error {}
+
+/** Yields `{name, id, data}` with parsed JSON data; returns when the stream ends. Throws BrokenStream. */
 export async function* readEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let fields = {};
   try {
     for (;;) {
-      const { value, done } = await withinSilenceLimit(reader.read());
+      const { value, done } = await withinSilenceLimit(reader.read().catch(breakOff));
       if (done) return;
       const lines = (rest + value).split("\n");
       rest = lines.pop();
@@ -31,6 +34,10 @@ export async function* readEvents(response) {
   }
 }
 
+function breakOff(error) {
+  throw error.name === "AbortError" ? error : new BrokenStream(error.message);
+}
+
 function finished({ event = "message", id, data }) {
   return { name: event, id, data: JSON.parse(data) };
 }
@@ -46,7 +53,7 @@ function addField(fields, line) {
 async function withinSilenceLimit(reading) {
   let timer;
   const silence = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the event stream fell silent")), SILENCE_LIMIT_MS);
+    timer = setTimeout(() => reject(new BrokenStream("it fell silent")), SILENCE_LIMIT_MS);
   });
   try {
     return await Promise.race([reading, silence]);

@@ -3,8 +3,9 @@
 
 import * as api from "./api.js";
 import { byId, showText } from "./elements.js";
-import { Backoff, readEvents } from "./event-stream.js";
+import { Backoff, BrokenStream, readEvents } from "./event-stream.js";
 import { FeedbackCard, isFinal, spokenState } from "./feedback-card.js";
+import { newestFirst } from "./times.js";
 
 const HINTS = {
   empty: "Nothing to review yet. Ask the model something first.",
@@ -25,12 +26,13 @@ export class FeedbackPanel {
   #cards = new Map();
   #latest = new Map();
   #open = new AbortController();
+  #connection = new AbortController();
   #following = false;
 
   constructor({ announce }) {
     this.#announce = announce;
     this.#button.addEventListener("click", () => this.#request());
-    document.addEventListener("visibilitychange", () => this.#follow());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#pause() : this.#follow()));
   }
 
   /** `null` is the conversation that does not exist yet. */
@@ -121,7 +123,7 @@ export class FeedbackPanel {
   }
 
   #newest() {
-    return [...this.#latest.values()].sort((a, b) => (a.requested_at < b.requested_at ? 1 : -1));
+    return [...this.#latest.values()].sort((a, b) => newestFirst(a.requested_at, b.requested_at));
   }
 
   #update() {
@@ -133,6 +135,12 @@ export class FeedbackPanel {
     showText(this.#hint, this.#latest.size > 0 ? null : HINTS[this.#progress]);
   }
 
+  /** A tab nobody looks at leaves its connection to the others. */
+  #pause() {
+    this.#connection.abort();
+    this.#connection = new AbortController();
+  }
+
   async #follow() {
     if (this.#following || document.hidden) return;
     this.#following = true;
@@ -140,8 +148,7 @@ export class FeedbackPanel {
     const backoff = new Backoff();
     try {
       for (let next = this.#oldestUnfinished(); next && !document.hidden; next = this.#oldestUnfinished()) {
-        const moved = await this.#followOne(next, signal).catch(() => false);
-        signal.throwIfAborted();
+        const moved = await this.#followOne(next, signal).catch((error) => this.#excuse(error, next, signal));
         if (moved) backoff.reset();
         else await backoff.wait(signal);
       }
@@ -155,10 +162,26 @@ export class FeedbackPanel {
     return this.#newest().findLast((feedback) => !isFinal(feedback));
   }
 
+  /** What may pass, or was cut off on purpose, is tried again; a feedback that was deleted is dropped. */
+  #excuse(error, feedback, signal) {
+    signal.throwIfAborted();
+    if (error.status === 404) this.#drop(feedback.id);
+    else if (!(error instanceof BrokenStream) && !error.mayPass && error.name !== "AbortError") throw error;
+    return false;
+  }
+
+  #drop(id) {
+    this.#latest.delete(id);
+    this.#cards.get(id)?.node.remove();
+    this.#cards.delete(id);
+    this.#update();
+  }
+
   /** True when its state changed. */
   async #followOne(feedback, signal) {
     const before = feedback.state;
-    for await (const { name, data } of readEvents(await api.feedbackEvents(feedback.id, signal))) {
+    const connection = AbortSignal.any([signal, this.#connection.signal]);
+    for await (const { name, data } of readEvents(await api.feedbackEvents(feedback.id, connection))) {
       signal.throwIfAborted();
       if (name !== "feedback") continue;
       this.#take(data);

@@ -19,6 +19,9 @@ const readiness = new ReadinessBanner({
   onReady() {
     composer.showProblem(null);
     announce("The model is ready.");
+    list.refresh();
+    if (couldNotRead) openAddress();
+    else session.refresh();
   },
 });
 const composer = new Composer({ onSend: (text) => session.send(text), onStop: () => session.stop() });
@@ -50,6 +53,7 @@ const page = {
       thread.showEmpty("This conversation does not exist", "It may have been deleted. Choose another one, or start a new one.");
     } else {
       thread.showEmpty("This conversation could not be read", problem.detail ?? String(problem), "Reload the page to try again.");
+      couldNotRead = true;
       readiness.check();
     }
   },
@@ -62,9 +66,11 @@ const page = {
   },
 };
 
+let couldNotRead = false;
 let session = new ConversationSession(null, page);
 
 function open(id) {
+  couldNotRead = false;
   session.close();
   session = new ConversationSession(id, page);
   thread.clear();

@@ -2,7 +2,7 @@
 // Positions count Unicode code points of the reply's text. Showing the text is left to the listener.
 
 import * as api from "./api.js";
-import { Backoff, readEvents } from "./event-stream.js";
+import { Backoff, BrokenStream, readEvents } from "./event-stream.js";
 
 export class ReplyFollower {
   #listener;
@@ -53,8 +53,8 @@ export class ReplyFollower {
         if (!this.accepted) throw api.unreachable();
       } catch (error) {
         this.#signal.throwIfAborted();
-        if (!this.accepted) throw error instanceof api.ChatProblem ? error : api.unreachable();
-        if (error instanceof api.ChatProblem && !error.mayPass) throw error;
+        if (!this.accepted) throw error instanceof BrokenStream ? api.unreachable() : error;
+        if (!(error instanceof BrokenStream) && !error.mayPass) throw error;
       }
       response = null;
       this.#listener.cut();
