@@ -1,6 +1,6 @@
 """Feedback's settings: read once from the environment (prefix `TANDEM_FEEDBACK_`) and an optional `.env`, then never changed."""
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -55,3 +55,13 @@ class FeedbackSettings(BaseSettings):
         gt=0,
         description="How long a request may lie without a worker before it is published again.",
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_known_database(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+            # What came instead may hold a password.
+            raise ValueError(
+                "expected sqlite+aiosqlite:///file or postgresql+asyncpg://user:password@host/name, got something else"
+            )
+        return url

@@ -15,6 +15,8 @@ _READ_SECONDS = 900.0
 _COUNT_SECONDS = 10.0
 _READY_SECONDS = 2.0
 _DEFAULT_RETRY_SECONDS = 2.0
+# Small models fall into loops inside guided text and then meet the token limit; this costs large ones nothing.
+_REPETITION_PENALTY = 1.1
 
 
 class InferenceGateway:
@@ -56,6 +58,7 @@ class InferenceGateway:
             "max_tokens": max_tokens,
             "seed": seed,
             "temperature": temperature,
+            "repetition_penalty": _REPETITION_PENALTY,
             "response_format": {"type": "json_schema", "json_schema": {"name": "feedback", "schema": schema}},
         }
         answer = await self._answer("POST", "/v1/chat/completions", body, _READ_SECONDS)

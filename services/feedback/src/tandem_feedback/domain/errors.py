@@ -1,14 +1,14 @@
 """Every error that feedback expects, as one tree; it decides an HTTP status and the fate of a message.
 
-PermanentError                  the job fails, and the requester is told the code and the sentence
+PermanentError                  dead-lettered, unless it is a FeedbackFailure
 ├── JobNotFoundError            (HTTP only)
-├── RequestMismatchError        the same request id came with another body: dead-lettered, the first one stands
-├── TooManyAttemptsError        the job killed or failed its worker too often: dead-lettered too
-└── FeedbackFailure
-├── UnknownRubricError
-├── TranscriptTooLongError  not even the last turn fits the model's window
-├── OutputInvalidError      the model's output breaks the rubric, also after one repair
-└── EngineRefusedError      the engine calls the request itself wrong (an unknown model, say)
+├── RequestMismatchError        the same request id came with another body: the first one stands
+├── TooManyAttemptsError        the job killed or failed its worker too often
+└── FeedbackFailure             the job fails, and the requester is told the code and the sentence
+    ├── UnknownRubricError
+    ├── TranscriptTooLongError  not even the last turn fits the model's window
+    ├── OutputInvalidError      the model's output breaks the rubric, also after one repair
+    └── EngineRefusedError      the engine calls the request itself wrong (an unknown model, say)
 TransientError                  the message is held and tried again; no attempt is spent
 ├── EngineUnavailableError      starting, restarting, full or unreachable
 └── JobTakenError               another worker holds the job now
@@ -66,4 +66,4 @@ class EngineUnavailableError(TransientError):
 
 
 class JobTakenError(TransientError):
-    """Another worker is on it; `retry_after` is when its lease ends."""
+    """Another worker is on it, and will most likely be done long before its lease ends."""

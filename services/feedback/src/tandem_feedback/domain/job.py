@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a job until the lease ends. `crashes` counts claims that never ended in an orderly way."""
+    """The right to work on a job until the lease ends; `attempts` includes this one."""
 
     request_id: str
     fence: int

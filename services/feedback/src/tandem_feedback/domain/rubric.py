@@ -41,12 +41,13 @@ class Rubric:
         return {
             "type": "object",
             "properties": {
-                "score": {"type": "integer", "minimum": 1, "maximum": 5},
+                # Reasons first: a score written before them is a guess that they then defend.
                 "summary": _TEXT,
                 "strengths": _ITEMS,
                 "improvements": _ITEMS,
+                "score": {"type": "integer", "minimum": 1, "maximum": 5},
             },
-            "required": ["score", "summary", "strengths", "improvements"],
+            "required": ["summary", "strengths", "improvements", "score"],
             "additionalProperties": False,
         }
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
 from pydantic import ValidationError
 
 from tandem_feedback.settings import FeedbackSettings
@@ -34,11 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for found in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in found["loc"]).upper()
             print(
-                f"tandem-feedback: {'TANDEM_FEEDBACK_' + name + ': ' if name else ''}{found['msg']}",
+                f"tandem-feedback: {'TANDEM_FEEDBACK_' + name + ': ' if name else ''}{found['msg'].removeprefix('Value error, ')}",
                 file=sys.stderr,
             )
         return 2
-    telemetry = configure_telemetry("feedback")
+    try:
+        telemetry = configure_telemetry("feedback")
+    except ValueError as error:
+        print(f"tandem-feedback: {error}", file=sys.stderr)
+        return 2
     try:
         {"serve": serve, "migrate": migrate, "topology": topology}[command](settings)
     except TandemError as error:
@@ -52,15 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(settings: FeedbackSettings) -> None:
     """Work until SIGTERM or SIGINT, then drain and close in order."""
     from tandem_feedback.entrypoints.http.app import create_app
+    from tandem_feedback.entrypoints.http.server import run_until_told_to_stop
 
     logger.info("feedback.starting", extra={"settings": settings.model_dump(mode="json")})
-    uvicorn.run(
+    run_until_told_to_stop(
         create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_SECONDS,
+        settings.host,
+        settings.port,
+        close_connections_seconds=_CLOSE_CONNECTIONS_SECONDS,
     )
 
 

@@ -89,10 +89,7 @@ class SqlTransaction:
         now = await self.now()
         row = await self._row(request_id, lock=True)
         if row.leased_until is not None and row.leased_until > now:
-            raise JobTakenError(
-                f"request {request_id}: another worker is on it",
-                retry_after=(row.leased_until - now).total_seconds(),
-            )
+            raise JobTakenError(f"request {request_id}: another worker is on it")
         claim = Claim(request_id, fence=row.fence + 1, attempts=row.attempts + 1)
         await self._session.execute(
             update(jobs)

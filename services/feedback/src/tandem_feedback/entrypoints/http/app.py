@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
+from tandem_contracts.feedback.v1 import Identifier
 from tandem_feedback import __version__
 from tandem_feedback.bootstrap import Worker, bootstrap
 from tandem_feedback.entrypoints.http.problems import install_problem_handlers
@@ -56,7 +57,7 @@ def create_app(settings: FeedbackSettings) -> FastAPI:
         return {"status": "ready"}
 
     @app.get("/v1/feedback/{request_id}", tags=["feedback"])
-    async def read_job(request: Request, request_id: str) -> JobBody:
+    async def read_job(request: Request, request_id: Identifier) -> JobBody:
         """Read where a request stands."""
         worker: Worker = request.app.state.worker
         async with worker.store.read() as transaction:

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
+from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem, field_errors
 from tandem_feedback.domain import errors
-from tandem_messaging.errors import TandemError, TransientError
+from tandem_messaging.errors import DatabaseUnavailableError, TandemError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.EngineRefusedError: (502, "engine_refused"),
     errors.EngineUnavailableError: (503, "engine_not_ready"),
     errors.JobTakenError: (409, "job_taken"),
+    DatabaseUnavailableError: (503, "database_unavailable"),
 }
 _RETRY_AFTER_SECONDS: Final = 2.0
 
@@ -32,15 +34,27 @@ _RETRY_AFTER_SECONDS: Final = 2.0
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
     app.add_exception_handler(TandemError, _on_expected)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_defect)
 
 
 def _respond(
-    request: Request, status: int, code: str, detail: str, headers: dict[str, str] | None = None
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    fields: tuple[FieldError, ...] = (),
 ) -> JSONResponse:
     problem = Problem(
-        title=HTTPStatus(status).phrase, status=status, detail=detail, code=code, instance=request.url.path
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        instance=request.url.path,
+        errors=fields,
     )
     body = problem.model_dump(mode="json", exclude_none=True)
     return JSONResponse(body, status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
@@ -52,13 +66,20 @@ def _on_expected(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(math.ceil(error.retry_after or _RETRY_AFTER_SECONDS))
-    return _respond(request, status, code, str(error), headers)
+    return _respond(request, status, code, str(error), headers=headers)
+
+
+def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - the handler's registration says so
+    found = field_errors(error.errors())
+    detail = "; ".join(f"{field.field}: {field.message}" for field in found)
+    return _respond(request, 422, "invalid_request", detail, fields=found)
 
 
 def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - the handler's registration says so
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
-    return _respond(request, error.status_code, code, str(error.detail), dict(error.headers or {}))
+    return _respond(request, error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
 
 def _on_defect(request: Request, error: Exception) -> JSONResponse:
