@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 from opentelemetry import metrics
 
@@ -28,7 +29,7 @@ class FollowFeedback:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._changed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     async def read(self, feedback_id: str) -> Feedback:
         """Return one feedback. Raises FeedbackNotFoundError."""
@@ -44,23 +45,27 @@ class FollowFeedback:
     async def follow(self, feedback_id: str) -> AsyncIterator[Feedback]:
         """Yield the feedback now and at each change until its end, or until it is deleted."""
         shown: Feedback | None = None
+        changed = asyncio.Event()
+        self._followers[feedback_id].add(changed)
         try:
-            while True:
-                changed = self._changed[feedback_id]
+            while shown is None or not shown.state.is_final:
+                changed.clear()
                 feedback = await self.read(feedback_id)
                 if feedback != shown:
                     shown = feedback
                     yield feedback
-                if feedback.state.is_final:
-                    return
-                try:
-                    await asyncio.wait_for(changed.wait(), _POLL_SECONDS)
-                except TimeoutError:
                     continue
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _POLL_SECONDS)
         except FeedbackNotFoundError:
             return
         finally:
-            self._changed.pop(feedback_id, None)
+            self._leave(feedback_id, changed)
+
+    def _leave(self, feedback_id: str, changed: asyncio.Event) -> None:
+        self._followers[feedback_id].discard(changed)
+        if not self._followers[feedback_id]:
+            del self._followers[feedback_id]
 
     async def take_outcome(self, envelope: Envelope) -> None:
         """Give a feedback its outcome, once however often it is delivered; other publishers' outcomes are not ours."""
@@ -80,5 +85,5 @@ class FollowFeedback:
 
     def announce(self, feedback_id: str) -> None:
         """Wake the followers of this feedback in this process."""
-        if changed := self._changed.pop(feedback_id, None):
+        for changed in self._followers.get(feedback_id, ()):
             changed.set()

@@ -45,9 +45,11 @@ class PostMessage:
         async with self._store.write() as transaction:
             await transaction.lock_conversation(conversation_id)
             current = await transaction.messages(conversation_id)
-            # Somebody may have posted while the tokens were counted; the prompt would miss it.
-            if len(current) != len(history):
-                raise ReplyInProgressError(f"conversation {conversation_id}: another message came first")
+            # Somebody may have posted or retried while the tokens were counted; the prompt would miss it.
+            if current != history:
+                raise ReplyInProgressError(
+                    f"conversation {conversation_id}: another message came first; read it and send again"
+                )
             now = await transaction.now()
             question = Message(
                 str(uuid4()), conversation_id, len(current), Role.USER, content, MessageState.COMPLETED, now
@@ -127,7 +129,7 @@ def _require_retryable(reply: Message, history: Sequence[Message]) -> None:
     if reply.role != Role.ASSISTANT:
         raise MessageNotFoundError(f"reply {reply.id}: not found")
     _require_finished(history)
-    if history[-1].id != reply.id or reply.state not in RETRYABLE_STATES:
+    if not history or history[-1].id != reply.id or reply.state not in RETRYABLE_STATES:
         raise ReplyNotRetryableError(
             f"reply {reply.id}: only the last reply can be written again, and only if it was stopped, interrupted or failed"
         )

@@ -43,10 +43,11 @@ class ReplyLimits:
 @dataclass
 class _Run:
     live: LiveReply
+    writing: asyncio.Task[MessageState] = field(init=False)  # may be cancelled at any time
+    task: asyncio.Task[None] = field(init=False)  # never cancelled: it stores how the writing ended
     stopped: bool = False
-    task: asyncio.Task[None] | None = None
     saved_chars: int = 0
-    error: tuple[str, str] | None = field(default=None)
+    error: tuple[str, str] | None = None
 
 
 class ReplyRunner:
@@ -72,7 +73,8 @@ class ReplyRunner:
         """Begin to write `reply`, whose row this process has claimed and committed."""
         run = _Run(LiveReply())
         self._runs[reply.id] = run
-        run.task = asyncio.create_task(self._run(reply, prompt, max_tokens, run), name=f"reply-{reply.id}")
+        run.writing = asyncio.create_task(self._write(reply, prompt, max_tokens, run))
+        run.task = asyncio.create_task(self._run(reply, run), name=f"reply-{reply.id}")
 
     def live(self, message_id: str) -> LiveReply | None:
         """Return the text in progress, if this process writes it."""
@@ -82,36 +84,44 @@ class ReplyRunner:
     def stop(self, message_id: str) -> None:
         """End a reply of this process as stopped; does nothing for one that is not running here."""
         run = self._runs.get(message_id)
-        if run is not None and run.task is not None:
+        if run is not None and not run.stopped:
             run.stopped = True
-            run.task.cancel()
+            run.writing.cancel()
 
     async def close(self) -> None:
         """End every reply as interrupted, with its text stored."""
-        tasks = [run.task for run in self._runs.values() if run.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        runs = list(self._runs.values())
+        for run in runs:
+            run.writing.cancel()
+        if runs:
+            await asyncio.wait([run.task for run in runs])
 
-    async def _run(self, reply: Message, prompt: Sequence[PromptMessage], max_tokens: int, run: _Run) -> None:
+    async def _run(self, reply: Message, run: _Run) -> None:
         saver = asyncio.create_task(self._keep_saved(reply, run))
-        with _tracer.start_as_current_span("write reply", attributes={names.REPLY_ID: reply.id}):
-            try:
-                state = await self._write(prompt, max_tokens, run)
-            except asyncio.CancelledError:
-                state = MessageState.STOPPED if run.stopped else MessageState.INTERRUPTED
-                if not run.stopped:
-                    run.error = ("chat_restarted", "The reply was cut off because chat stopped. Try again.")
-            except Exception:
-                logger.exception("reply.crashed", extra={"reply_id": reply.id})
-                state = MessageState.FAILED
-                run.error = ("internal_error", "The reply failed inside chat. The log tells why; try again.")
-            finally:
-                saver.cancel()
-            await self._end(reply, run, state)
+        await asyncio.wait([run.writing])
+        saver.cancel()
+        if run.writing.cancelled() and run.stopped:
+            state = MessageState.STOPPED
+        elif run.writing.cancelled():
+            state = MessageState.INTERRUPTED
+            run.error = ("chat_restarted", "The reply was cut off because chat stopped. Try again.")
+        elif crash := run.writing.exception():
+            logger.error("reply.crashed", exc_info=crash, extra={"reply_id": reply.id})
+            state = MessageState.FAILED
+            run.error = ("internal_error", "The reply failed inside chat. The log tells why; try again.")
+        else:
+            state = run.writing.result()
+        await self._end(reply, run, state)
 
-    async def _write(self, prompt: Sequence[PromptMessage], max_tokens: int, run: _Run) -> MessageState:
+    async def _write(
+        self, reply: Message, prompt: Sequence[PromptMessage], max_tokens: int, run: _Run
+    ) -> MessageState:
+        with _tracer.start_as_current_span("write reply", attributes={names.REPLY_ID: reply.id}):
+            return await self._take_from_engine(prompt, max_tokens, run)
+
+    async def _take_from_engine(
+        self, prompt: Sequence[PromptMessage], max_tokens: int, run: _Run
+    ) -> MessageState:
         started = asyncio.get_running_loop().time()
         while True:
             try:
@@ -180,11 +190,23 @@ class ReplyRunner:
         run.saved_chars = len(text)
         return held
 
+    async def _save_end(self, reply: Message, run: _Run, state: MessageState) -> None:
+        """Store the end, outlasting a short outage of the database; after a long one the row ends as abandoned."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._limits.lease_seconds
+        while True:
+            try:
+                await self._save(reply, run, state)
+            except Exception:
+                logger.exception("reply.save_failed", extra={"reply_id": reply.id})
+                if clock() > deadline:
+                    return
+                await asyncio.sleep(self._limits.save_every_seconds)
+            else:
+                return
+
     async def _end(self, reply: Message, run: _Run, state: MessageState) -> None:
-        try:
-            await asyncio.shield(self._save(reply, run, state))
-        except Exception:  # its lease lapses, and the text saved so far stays
-            logger.exception("reply.save_failed", extra={"reply_id": reply.id})
+        await self._save_end(reply, run, state)
         self._runs.pop(reply.id, None)
         run.live.end(state)
         _replies.add(1, {names.STATE: state.value})
