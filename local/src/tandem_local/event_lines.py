@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 NAME_WIDTH = 9
+LONGEST_LINE = 300  # the log file has the rest
 _SHOWN_FIRST = {"time", "level", "service", "event", "message", "trace_id", "span_id"}
 _MULTI_LINE = ("exc_info", "stack_info")
 
@@ -15,9 +16,9 @@ def render(name: str, line: str) -> str:
     try:
         event = json.loads(line)
     except ValueError:
-        return prefix + line
+        return _shortened(prefix + line)
     if not isinstance(event, dict) or not ("event" in event or "message" in event):
-        return prefix + line
+        return _shortened(prefix + line)
     words = [
         _clock(event.get("time")),
         f"{event.get('level', 'INFO'):7}",
@@ -29,7 +30,7 @@ def render(name: str, line: str) -> str:
     if trace := event.get("trace_id"):
         words.append(f"trace={str(trace)[:8]}")
     below = [f"\n{prefix}  {row}" for key in _MULTI_LINE for row in str(event.get(key) or "").splitlines()]
-    return prefix + " ".join(words) + "".join(below)
+    return _shortened(prefix + " ".join(words)) + "".join(below)
 
 
 def _clock(time: object) -> str:
@@ -40,5 +41,10 @@ def _clock(time: object) -> str:
 
 
 def _fact(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if not text or any(c.isspace() for c in text) else text
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False) if not value or any(c.isspace() for c in value) else value
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from tandem_local.event_lines import render
+from tandem_local.event_lines import LONGEST_LINE, render
 
 
 def test_an_event_becomes_time_level_name_and_facts() -> None:
@@ -37,3 +37,8 @@ def test_a_traceback_stands_below_its_event_with_the_name_in_front() -> None:
 def test_a_line_passes_as_it_is_when_it_is_no_event() -> None:
     for line in ("INFO: plain text", "[1, 2]", '{"neither": "event nor message"}', "{broken"):
         assert render("emulator", line) == f"emulator  | {line}"
+
+
+def test_a_nested_fact_is_compact_json_and_a_long_line_is_cut() -> None:
+    assert render("chat", '{"event": "up", "level": "INFO", "ports": {"a": 1}}').endswith('up ports={"a":1}')
+    assert len(render("chat", json.dumps({"event": "up", "text": "x" * 1000}))) == LONGEST_LINE
