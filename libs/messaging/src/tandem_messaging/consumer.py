@@ -84,7 +84,7 @@ class Consumer:
         while not self._draining.is_set():
             free = self._limits.slots - len(self._jobs)
             if free == 0:
-                await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
+                await self._until_a_slot_is_free()
                 continue
             try:
                 received = await self._subscriber.pull(free)
@@ -100,6 +100,13 @@ class Consumer:
                 job = asyncio.create_task(self._hold(message))
                 self._jobs.add(job)
                 job.add_done_callback(self._jobs.discard)
+
+    async def _until_a_slot_is_free(self) -> None:
+        draining = asyncio.create_task(self._draining.wait())
+        try:
+            await asyncio.wait({*self._jobs, draining}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            draining.cancel()
 
     async def drain(self) -> None:
         """Pull nothing more, let held messages finish for `drain_seconds`, then give back the rest."""
@@ -139,12 +146,15 @@ class Consumer:
         try:
             outcome = await self._settle(message)
         except Exception as error:
+            outcome = "failed"
             logger.exception(
                 "consumer.handler_failed", extra={"message_id": message.message_id, "error": str(error)}
             )
         finally:
             heartbeat.cancel()
-            if outcome == "returned":
+            if outcome == "failed":
+                await self._give_back(message, after_seconds=_RETRY_FAILED_SECONDS)
+            elif outcome == "returned":
                 await self._give_back(message)
             _in_flight.add(-1)
             _messages.add(1, {names.OUTCOME: outcome})
@@ -160,36 +170,18 @@ class Consumer:
             try:
                 envelope = decode(message.data, message.attributes)
                 span.set_attribute(names.REQUEST_ID, envelope.event.request_id)
-                await self._handle_waiting(envelope)
+                await _once_possible(lambda: self._handler(envelope), message)
             except (UnreadableEventError, PermanentError) as error:
                 logger.warning(
                     "consumer.dead_lettered", extra={"message_id": message.message_id, "error": str(error)}
                 )
-                await self._dead_letter(message, str(error))
+                reason = str(error)
+                await _once_possible(lambda: self._dead_letter(message, reason), message)
                 outcome = "dead_lettered"
             else:
                 outcome = "done"
             await self._acknowledge(message)
             return outcome
-
-    async def _handle_waiting(self, envelope: Envelope) -> None:
-        """Call the handler until it stops saying "wait": waiting for capacity is not failing."""
-        backoff = _FIRST_BACKOFF_SECONDS
-        while True:
-            try:
-                return await self._handler(envelope)
-            except TransientError as error:
-                pause = max(backoff, error.retry_after or 0.0) * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
-                logger.info(
-                    "consumer.waiting",
-                    extra={
-                        "request_id": envelope.event.request_id,
-                        "error": str(error),
-                        "retry_in_seconds": round(pause, 2),
-                    },
-                )
-                await asyncio.sleep(pause)
-                backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
 
     async def _keep_lease(self, message: ReceivedMessage) -> None:
         while True:
@@ -217,3 +209,23 @@ class Consumer:
             logger.warning(
                 "consumer.release_failed", extra={"message_id": message.message_id, "error": str(error)}
             )
+
+
+async def _once_possible(attempt: Callable[[], Awaitable[None]], message: ReceivedMessage) -> None:
+    """Call `attempt` until it stops saying "wait": waiting for capacity is not failing."""
+    backoff = _FIRST_BACKOFF_SECONDS
+    while True:
+        try:
+            return await attempt()
+        except TransientError as error:
+            pause = max(backoff, error.retry_after or 0.0) * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
+            logger.info(
+                "consumer.waiting",
+                extra={
+                    "message_id": message.message_id,
+                    "error": str(error),
+                    "retry_in_seconds": round(pause, 2),
+                },
+            )
+            await asyncio.sleep(pause)
+            backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)

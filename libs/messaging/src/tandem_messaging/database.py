@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from tandem_messaging.outages import outages_explained
+
 _SQLITE_BUSY_MILLIS = 10_000
 _BEGIN_OPTION = "tandem_sqlite_begin"
 
@@ -38,7 +40,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Database:
-    """One service's database. Close it last, after everything that uses it."""
+    """One service's database. Close it last, after everything that uses it.
+
+    Both kinds of session raise DatabaseUnavailableError where waiting helps.
+    """
 
     def __init__(self, url: str) -> None:
         """Prepare connections to `url` (`sqlite+aiosqlite:///file` or `postgresql+asyncpg://…`); opens none yet."""
@@ -52,8 +57,9 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """Give a session for reading; anything written in it is rolled back."""
-        async with self._read() as session:
-            yield session
+        with outages_explained():
+            async with self._read() as session:
+                yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -61,8 +67,9 @@ class Database:
 
         On SQLite the block holds the only write lock: never await a model or a broker inside.
         """
-        async with self._write() as session, session.begin():
-            yield session
+        with outages_explained():
+            async with self._write() as session, session.begin():
+                yield session
 
     async def close(self) -> None:
         """Close every connection."""

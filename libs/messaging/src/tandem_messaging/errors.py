@@ -3,6 +3,7 @@
     TandemError
     ├── PermanentError          trying again cannot help: explained once, then over
     └── TransientError          waiting helps: held and tried again, never counted as a failure
+        ├── DatabaseUnavailableError
         ├── BrokerUnavailableError
         └── TopologyMissingError    topic or subscription unknown (an emulator that restarted empty)
 
@@ -24,6 +25,10 @@ class TransientError(TandemError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DatabaseUnavailableError(TransientError):
+    """The database is away, locked for too long or out of room; a statement that is wrong is no such case."""
 
 
 class BrokerUnavailableError(TransientError):
