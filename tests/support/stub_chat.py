@@ -45,6 +45,8 @@ class StubChat:
         """Replies pause once they have this many code points, until `release`."""
         self.cut_streams_at: list[int] = []
         """Positions at which an event stream breaks off, each once."""
+        self.repeated_length = 0
+        """So many code points before the asked position are sent once more on joining a reply."""
         self.reply_outcome = "completed"
         self.refusal: StubProblem | None = None
         """Answers the next message, once."""
@@ -63,8 +65,8 @@ class StubChat:
 
     # What a test does behind the page's back.
 
-    def release(self) -> None:
-        self.hold_at = None
+    def release(self, *, until: int | None = None) -> None:
+        self.hold_at = until
         self.hold_acceptance = False
         self._released.set()
 
@@ -163,6 +165,7 @@ class StubChat:
     async def reply_progress(self, reply: Json, position: int) -> AsyncIterator[tuple[str, int]]:
         """Yields `(text, position after it)` until the reply has ended or the stream is to break."""
         self.stream_count += 1
+        position = max(position - self.repeated_length, 0)
         while True:
             changed = self._changed
             text = reply["content"][position:]

@@ -1,6 +1,6 @@
 """How the page reads: contrast, names for screen readers, the small formatting, the reader's place in a growing answer."""
 
-from typing import Any
+from typing import Literal
 
 import pytest
 from playwright.async_api import expect
@@ -9,6 +9,8 @@ from tests.e2e.web_page.chat_page import ChatPage
 from tests.support.stub_chat import StubChat
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.stub_chat]
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 # WCAG 2.2, "contrast ratio" and "relative luminance".
 FIND_FAINT_TEXT = """() => {
@@ -62,18 +64,13 @@ async def show_everything(page: ChatPage, stub: StubChat) -> None:
     await page.tab.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true; })")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_text_stands_out_from_its_background(page: ChatPage, stub: StubChat, scheme: Any) -> None:
-    await page.tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    await show_everything(page, stub)
-
-    assert await page.tab.evaluate(FIND_FAINT_TEXT) == []
-
-
-async def test_every_control_has_a_name(page: ChatPage, stub: StubChat) -> None:
+async def test_text_stands_out_and_controls_have_names_in_every_state(page: ChatPage, stub: StubChat) -> None:
     await show_everything(page, stub)
 
     assert await page.tab.evaluate(FIND_NAMELESS_CONTROLS) == []
+    for scheme in SCHEMES:
+        await page.tab.emulate_media(color_scheme=scheme)
+        assert await page.tab.evaluate(FIND_FAINT_TEXT) == [], scheme
 
 
 async def test_tab_key_visits_the_page_in_reading_order(page: ChatPage, stub: StubChat) -> None:

@@ -39,21 +39,31 @@ async def test_reload_during_a_reply_goes_on_with_the_exact_text(page: ChatPage,
     await page.tab.reload()
     await expect(page.answers).to_have_text([LONG_ANSWER[:20].strip()])
     await expect(page.stop_button).to_be_visible()
+    stub.release(until=60)
+    await expect(page.answers).to_have_text([LONG_ANSWER[:60].strip()])
     stub.release()
 
-    await expect(page.answers).to_have_text([LONG_ANSWER])
     await page.wait_until_answered()
+    await expect(page.answers).to_have_text([LONG_ANSWER])
 
 
-async def test_broken_connections_neither_lose_nor_double_text(page: ChatPage, stub: StubChat) -> None:
+@pytest.mark.parametrize("repeated_length", [0, 7])
+async def test_broken_connections_neither_lose_nor_double_text(
+    page: ChatPage, stub: StubChat, repeated_length: int
+) -> None:
     stub.answer = LONG_ANSWER
-    stub.cut_streams_at = [10, 11, 60]
+    stub.repeated_length = repeated_length
+    stub.cut_streams_at = [10, 11, 30]
+    stub.hold_at = 60
     await page.open(stub.url)
 
-    await page.ask_and_wait("Count on")
-
-    await expect(page.answers).to_have_text([LONG_ANSWER])
+    await page.ask("Count on")
+    await expect(page.answers).to_have_text([LONG_ANSWER[:60].strip()])
     assert stub.stream_count == 4
+    stub.release()
+
+    await page.wait_until_answered()
+    await expect(page.answers).to_have_text([LONG_ANSWER])
 
 
 async def test_other_conversation_shows_nothing_of_a_reply_under_way(page: ChatPage, stub: StubChat) -> None:
@@ -111,25 +121,19 @@ async def test_text_is_kept_when_the_model_is_not_ready(page: ChatPage, stub: St
     await expect(page.box).to_be_empty()
 
 
-@pytest.mark.parametrize(
-    ("refusal", "said"),
-    [
+async def test_text_is_kept_when_the_message_is_refused(page: ChatPage, stub: StubChat) -> None:
+    await page.open(stub.url)
+    for refusal, said in (
         (StubProblem(409, "reply_in_progress", "A reply is still being written."), "Another answer is still"),
         (StubProblem(422, "invalid_request", "The message is too long.", field="content"), "too long"),
         (StubProblem(500, "internal_error", "Something broke; try again."), "Something broke"),
-    ],
-)
-async def test_text_is_kept_when_the_message_is_refused(
-    page: ChatPage, stub: StubChat, refusal: StubProblem, said: str
-) -> None:
-    stub.refusal = refusal
-    await page.open(stub.url)
+    ):
+        stub.refusal = refusal
+        await page.ask(f"Hello {refusal.status}")
 
-    await page.ask("Hello")
-
-    await expect(page.problem).to_contain_text(said)
-    await expect(page.box).to_have_value("Hello")
-    await expect(page.questions).to_have_count(0)
+        await expect(page.problem).to_contain_text(said)
+        await expect(page.box).to_have_value(f"Hello {refusal.status}")
+        await expect(page.questions).to_have_count(0)
 
 
 async def test_text_is_kept_when_the_server_is_out_of_reach(page: ChatPage, stub: StubChat) -> None:
@@ -248,8 +252,9 @@ async def test_message_sent_just_before_leaving_is_neither_lost_nor_shown_elsewh
 
     await page.listed_as("Other").click()
     await expect(page.questions).to_have_text(["Other"])
-    stub.release()
     await page.listed_as("First").click()
+    await expect(page.questions).to_have_text(["First"])
+    stub.release()
 
     await expect(page.questions).to_have_text(["First", "Late one"])
     await expect(page.answers).to_have_text(["First answer", about("Late one")])
