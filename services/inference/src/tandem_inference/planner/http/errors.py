@@ -1,0 +1,89 @@
+"""Turns every mistake of a planner request into a 400 problem document that names the field and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from tandem_inference.planner.errors import PlannerError
+
+MEDIA_TYPE = "application/problem+json"
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def problem(
+    request: Request, *, detail: str, code: str, field: str | None, status: int = 400
+) -> JSONResponse:
+    errors = [{"field": field, "message": detail}] if field else []
+    return JSONResponse(
+        {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "code": code,
+            "instance": request.url.path,
+            "errors": errors,
+        },
+        status_code=status,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _sentence(error: RequestValidationError) -> tuple[str, str]:
+    """Field and message of the first mistake; what the caller sent is not repeated beyond the validator's words."""
+    first = error.errors()[0]
+    parts = [str(part) for part in first.get("loc", ()) if part != "body"]
+    kind = str(first.get("type"))
+    if kind == "json_invalid":
+        return "body", "must be JSON: an object with the fields that GET / shows"
+    return ".".join(parts)[:200] or "body", _words(kind, first)
+
+
+def _words(kind: str, error: dict[str, Any]) -> str:
+    context = error.get("ctx", {})
+    limits = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+    for name, words in limits.items():
+        if name in context:
+            return f"must be {words} {context[name]}; got {error.get('input')!r:.40}"
+    fixed = {
+        "extra_forbidden": "no such field; GET / shows the fields there are",
+        "missing": "is required",
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "model_attributes_type": "must be an object",
+    }
+    return fixed.get(kind) or str(error.get("msg", "is invalid")).removeprefix("Value error, ")
+
+
+class PlannerRoute(APIRoute):
+    """A route whose validation errors and planner errors are answered with 400."""
+
+    def get_route_handler(self) -> Handler:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except RequestValidationError as error:
+                field, message = _sentence(error)
+                return problem(request, detail=f"{field}: {message}", code="invalid_value", field=field)
+            except PlannerError as error:
+                return problem(request, detail=error.message, code=error.code, field=error.field)
+            except HTTPException as error:
+                return problem(
+                    request,
+                    detail=str(error.detail),
+                    code="invalid_value",
+                    field=None,
+                    status=error.status_code,
+                )
+
+        return handle

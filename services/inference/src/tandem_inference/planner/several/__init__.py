@@ -1,0 +1,1 @@
+"""Several engines on one card: declared, divided, ordered, or refused with what would fit."""

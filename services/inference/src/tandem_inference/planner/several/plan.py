@@ -1,0 +1,162 @@
+"""Plans engines.yaml on one card: a share and cache for each, the start order, or a refusal with what would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tandem_inference.planner.engine import EngineFlags
+from tandem_inference.planner.estimate import Estimate, estimate
+from tandem_inference.planner.gpus import Gpu
+from tandem_inference.planner.headroom import PROFILES, Profile
+from tandem_inference.planner.several.sharing import Claim, as_share, claim, divide, usable
+from tandem_inference.planner.shape.model import ModelShape
+from tandem_inference.planner.units import GIB, MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One engine to place: its name, its model's shape and its flags as declared."""
+
+    name: str
+    shape: ModelShape
+    flags: EngineFlags
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One engine's place: the share to start it with, its estimate at that share, free memory before it starts."""
+
+    name: str
+    position: int
+    utilization: float
+    kv_bytes: int
+    declared_share: bool
+    answer: Estimate
+    free_before: float
+    restartable: bool
+
+    @property
+    def starts(self) -> bool:
+        return self.answer.starts and self.free_before >= self.answer.requested
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All engines in start order; with a `refusal` they do not fit, and the shares are only their least needs."""
+
+    gpu: Gpu
+    profile: Profile
+    placed: tuple[Placed, ...]
+    claims: tuple[Claim, ...]
+    room: float
+    refusal: str = ""
+
+    @property
+    def fits(self) -> bool:
+        return not self.refusal and all(one.starts for one in self.placed)
+
+
+def place(wanted: Sequence[Wanted], gpu: Gpu, *, profile: str = "balanced", in_use: int = 0) -> Plan:
+    """Divides the card. Engines with a declared share or cache keep it; the others share the rest.
+
+    Start order: the largest share first, while the card is emptiest; each engine waits for the former's
+    health, because two that start together measure each other's memory.
+
+    Raises:
+        InvalidValueError: an engine's flags are wrong or impossible on this card.
+    """
+    chosen = PROFILES[profile]
+    answers = [estimate(one.shape, gpu, replace(one.flags, memory_in_use_bytes=0)) for one in wanted]
+    claims = tuple(claim(answer, chosen) for answer in answers)
+    room = usable(gpu, claims, chosen, in_use=in_use)
+    budgets = divide(claims, room)
+    refusal = "" if budgets is not None else _too_much(wanted, claims, gpu, chosen, room)
+    budgets = budgets or [one.least for one in claims]
+    order = sorted(range(len(wanted)), key=lambda index: -budgets[index])
+    placed = _in_order([wanted[i] for i in order], [budgets[i] for i in order], gpu, chosen, in_use)
+    failing = next((one for one in placed if not one.starts), None)
+    if not refusal and failing is not None:
+        refusal = _why(failing)
+    return Plan(gpu, chosen, placed, claims, room, refusal)
+
+
+def _too_much(
+    wanted: Sequence[Wanted], claims: Sequence[Claim], gpu: Gpu, profile: Profile, room: float
+) -> str:
+    needed = sum(one.least for one in claims)
+    names = ", ".join(
+        f"{one.name} {stake.least / GIB:.2f}" for one, stake in zip(wanted, claims, strict=True)
+    )
+    return (
+        f"the engines need at least {needed / GIB:.2f} GiB ({names}), but the {gpu.id} has {max(0.0, room) / GIB:.2f} GiB "
+        f"for them in the {profile.name} profile ({gpu.total_gib} GiB less contexts, graphs and reserve)"
+    )
+
+
+def _why(one: Placed) -> str:
+    message = next((gate.message for gate in one.answer.gates if gate.verdict == "fails"), "")
+    return f"{one.name} would not start: {message or 'too little memory is free when its turn comes'}"
+
+
+def _flags_at(one: Wanted, share: float) -> EngineFlags:
+    return replace(one.flags, gpu_memory_utilization=share, memory_in_use_bytes=0)
+
+
+def _in_order(
+    wanted: Sequence[Wanted], budgets: Sequence[float], gpu: Gpu, profile: Profile, in_use: int
+) -> tuple[Placed, ...]:
+    shares = [
+        one.flags.gpu_memory_utilization or max(0.0001, min(1.0, as_share(budget, gpu)))
+        for one, budget in zip(wanted, budgets, strict=True)
+    ]
+    answers = [
+        estimate(one.shape, gpu, _flags_at(one, share)) for one, share in zip(wanted, shares, strict=True)
+    ]
+    resident = [_resident(answer, profile) for answer in answers]
+    free = float(gpu.total_bytes - in_use)
+    everything = in_use + sum(resident)
+    placed = []
+    for position, (one, share, answer) in enumerate(zip(wanted, shares, answers, strict=True)):
+        free_before = free - gpu.context_bytes
+        others = everything - resident[position]
+        placed.append(
+            Placed(
+                name=one.name,
+                position=position + 1,
+                utilization=share,
+                kv_bytes=max(0, int(answer.kv.likely // MIB * MIB)),
+                declared_share=one.flags.gpu_memory_utilization is not None,
+                answer=answer,
+                free_before=free_before,
+                restartable=gpu.total_bytes - others - gpu.context_bytes >= answer.requested,
+            )
+        )
+        free -= resident[position]
+    return tuple(placed)
+
+
+def _resident(answer: Estimate, profile: Profile) -> float:
+    likely, high = answer.resident.likely, answer.resident.high
+    floor = likely - answer.parts.transient.likely * 0.5
+    return floor + profile.caution * max(
+        0.0, min(high, answer.requested + answer.engine.gpu.context_bytes) - floor
+    )
+
+
+def plan_json(plan: Plan, suggestions: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The plan for programs; terms and flags of each engine are added by the faces."""
+    return {
+        "gpu": plan.gpu.id,
+        "profile": plan.profile.name,
+        "unit": "GiB (2^30 bytes)",
+        "fits": plan.fits,
+        "refusal": plan.refusal or None,
+        "total_gib": round(plan.gpu.total_gib, 3),
+        "room_gib": round(plan.room / GIB, 3),
+        "sum_of_shares": round(sum(one.utilization for one in plan.placed), 4),
+        "reserve_gib": round(plan.profile.idle_share * plan.gpu.total_gib, 3),
+        "start_order": [one.name for one in plan.placed],
+        "suggestions": list(suggestions),
+    }
