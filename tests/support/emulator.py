@@ -1,5 +1,6 @@
 """A real Pub/Sub emulator on a free port, shared by a test session; topics and subscriptions are the test's."""
 
+import os
 import signal
 import subprocess
 import time
@@ -55,6 +56,8 @@ class Emulator:
     def pause(self) -> None:
         """Make an outage without loss: it stops answering until `resume`."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:  # the signal has an effect only when every thread has seen it
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

@@ -70,7 +70,9 @@ class Builder:
         self._say(f"installs {len(locked_names(lock))} packages from {environment.lock}")
         index = os.environ.get("TORCH_CPU_INDEX", "").strip()
         extra = ["--extra-index-url", index] if index and environment.lock.endswith(".cpu.lock") else []
-        self._run([str(environment.python), *INSTALL, *extra, "--require-hashes", "-r", str(lock)])
+        ordered = self._log.with_suffix(".requirements")
+        ordered.write_text(scarce_first(lock.read_text()))
+        self._run([str(environment.python), *INSTALL, *extra, "--require-hashes", "-r", str(ordered)])
         self._say("installs this checkout's own projects")
         editable = [word for project in environment.projects for word in ("-e", str(ROOT / project))]
         self._run([str(environment.python), *INSTALL, "--no-build-isolation", *editable])
@@ -110,6 +112,12 @@ class Builder:
                 advice("\n".join(lines)),
             ]
         )
+
+
+def scarce_first(lock: str) -> str:
+    """Return the lock with torch in front: where an index lacks its CPU build, that is known at once, not minutes later."""
+    requirements = re.split(r"^(?=\S)", lock, flags=re.MULTILINE)
+    return "".join(sorted(requirements, key=lambda requirement: not requirement.startswith("torch==")))
 
 
 def advice(log: str) -> str:

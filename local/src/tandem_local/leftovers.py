@@ -13,11 +13,13 @@ from pathlib import Path
 STACK_MARK = "TANDEM_STACK"
 PROGRAM_MARK = "TANDEM_STACK_PROGRAM"
 GRACE_SECONDS = 5.0
+# vLLM's processes give themselves titles with setproctitle, which would write over the environment that is read here.
+_KEEP_READABLE = {"SPT_NOENV": "1"}
 
 
 def marks(state: Path, program: str) -> dict[str, str]:
     """Return the variables to put into the environment of a program and all that it starts."""
-    return {STACK_MARK: str(state), PROGRAM_MARK: program}
+    return {STACK_MARK: str(state), PROGRAM_MARK: program, **_KEEP_READABLE}
 
 
 def end_leftovers(state: Path, program: str | None = None) -> int:
@@ -26,19 +28,20 @@ def end_leftovers(state: Path, program: str | None = None) -> int:
     Blocks up to some seconds: what does not end when asked is killed.
     """
     wanted = {STACK_MARK: str(state)} if program is None else marks(state, program)
-    found = _find(wanted)
+    found = find(wanted)
     _signal(found, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
-    while (alive := _find(wanted)) and time.monotonic() < deadline:
+    while (alive := find(wanted)) and time.monotonic() < deadline:
         time.sleep(0.05)
     while alive:
         _signal(alive, signal.SIGKILL)
         time.sleep(0.05)
-        alive = _find(wanted)
+        alive = find(wanted)
     return len(found)
 
 
-def _find(wanted: dict[str, str]) -> list[int]:
+def find(wanted: dict[str, str]) -> list[int]:
+    """Return the processes, except this one, that have all of these variables in their environment."""
     entries = {f"{name}={value}".encode() for name, value in wanted.items()}
     return [
         int(folder.name)

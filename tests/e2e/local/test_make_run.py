@@ -2,6 +2,9 @@
 
 import re
 
+import psutil
+
+from tandem_local.leftovers import STACK_MARK, find
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
@@ -28,3 +31,12 @@ def test_chat_comes_back_by_itself_when_it_is_killed(stack: Stack) -> None:
     wait_until("chat runs again", lambda: stack.pid("chat") not in {0, before})
     stack.wait_ready("chat")
     wait_until("the user is told", lambda: "chat had died and was started again" in stack.output())
+
+
+def test_every_process_of_the_engine_can_be_found_as_part_of_the_stack(stack: Stack) -> None:
+    stack.wait_ready("inference")
+    inference = psutil.Process(stack.pid("inference"))
+    titles = {process.pid: process.name() for process in inference.children(recursive=True)}
+    assert any("VLLM" in title for title in titles.values()), titles
+    marked = find({STACK_MARK: str(stack.state)})
+    assert {pid: title for pid, title in titles.items() if pid not in marked} == {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem_local.leftovers import marks
+from tandem_local.leftovers import STACK_MARK, find, marks
 from tandem_local.run_settings import PORTS
 from tandem_local.supervision import Life, lives
 from tests.support.ports import free_ports
@@ -62,25 +62,13 @@ class StubRun:
         return self._process.wait(timeout=15)
 
     def processes(self) -> list[int]:
-        return marked_processes(self.state)
+        return find({STACK_MARK: str(self.state)})
 
     def end(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
         wait_until("every process is gone", lambda: not self.processes())
-
-
-def marked_processes(state: Path) -> list[int]:
-    mark = next(f"{name}={value}".encode() for name, value in marks(state, "").items())
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tandem_local import environments
 from tandem_local.complaint import ComplaintError
-from tandem_local.environment_building import advice, locked_names
+from tandem_local.environment_building import advice, locked_names, scarce_first
 from tandem_local.environments import Environment, all_environments, select
 
 
@@ -79,3 +79,10 @@ def test_locked_names_are_normalized(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.lock"
     lock.write_text("# comment\nPy_YAML==6.0 \\\n    --hash=sha256:00\ntorch==2.13.0+cpu ; x == 'y' \\\n")
     assert locked_names(lock) == {"py-yaml", "torch"}
+
+
+def test_torch_is_looked_for_first_and_nothing_else_changes() -> None:
+    lock = "# head\na==1 \\\n    --hash=sha256:0a\ntorch==2 \\\n    --hash=sha256:0b\nz==3 \\\n    --hash=sha256:0c\n"
+    ordered = scarce_first(lock)
+    assert ordered.startswith("torch==2 \\\n    --hash=sha256:0b\n")
+    assert sorted(ordered.splitlines()) == sorted(lock.splitlines())
