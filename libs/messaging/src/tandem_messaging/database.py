@@ -46,7 +46,11 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        """Prepare connections to `url` (`sqlite+aiosqlite:///file` or `postgresql+asyncpg://…`); opens none yet."""
+        """Prepare connections to `url` (`sqlite+aiosqlite:///file` or `postgresql+asyncpg://…`); opens none yet.
+
+        Raises:
+            DatabaseUnavailableError: the folder of the SQLite file cannot be made.
+        """
         self._engine = (
             _sqlite_engine(url) if make_url(url).get_backend_name() == "sqlite" else _server_engine(url)
         )
@@ -90,7 +94,8 @@ def _server_engine(url: str) -> AsyncEngine:
 
 def _sqlite_engine(url: str) -> AsyncEngine:
     if file := make_url(url).database:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        with outages_explained():
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url)
 
     @event.listens_for(engine.sync_engine, "connect")
