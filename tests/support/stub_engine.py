@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -271,7 +272,13 @@ def main() -> None:
     parser.add_argument(
         "--start-delay-seconds", type=float, default=0.0, help="how long loading pretends to take"
     )
+    parser.add_argument("--child-process", action="store_true", help="start a child that ignores SIGTERM")
     options, _ = parser.parse_known_args()
+    if options.child_process:
+        ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+        child = subprocess.Popen([sys.executable, "-c", ignoring])
+        sys.stdout.write(f"child process {child.pid}\n")
+        sys.stdout.flush()
     time.sleep(options.start_delay_seconds)
     times = StubTimes(options.first_token_delay_seconds, options.token_delay_seconds)
     engine = StubEngine(options.served_model_name, options.max_model_len, times)

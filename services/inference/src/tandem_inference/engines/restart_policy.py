@@ -3,7 +3,6 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-_FIRST_DELAY_SECONDS = 1.0
 _LONGEST_DELAY_SECONDS = 30.0
 _CRASHES_UNTIL_FLAPPING = 5
 _WINDOW_SECONDS = 600.0
@@ -13,7 +12,8 @@ _WINDOW_SECONDS = 600.0
 class RestartPolicy:
     """Waits 1, 2, 4 ... at most 30 seconds; the fifth crash within ten minutes is flapping."""
 
-    _crashes: deque[float] = field(default_factory=deque)
+    first_delay_seconds: float = 1.0
+    _crashes: deque[float] = field(default_factory=deque, init=False)
 
     def delay_after_crash(self, now_seconds: float) -> float | None:
         """Record a crash at `now_seconds` (any steady clock); return the wait before a restart, None to give up."""
@@ -22,4 +22,4 @@ class RestartPolicy:
             self._crashes.popleft()
         if len(self._crashes) >= _CRASHES_UNTIL_FLAPPING:
             return None
-        return min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** (len(self._crashes) - 1))
+        return min(_LONGEST_DELAY_SECONDS, self.first_delay_seconds * 2.0 ** (len(self._crashes) - 1))

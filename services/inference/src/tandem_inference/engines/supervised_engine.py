@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ _HEALTH_EVERY_SECONDS = 0.25
 _HEALTH_TIMEOUT_SECONDS = 5.0
 _RETRY_AFTER_STARTING_SECONDS = 5
 _RETRY_AFTER_FAILED_SECONDS = 60
+_VLLM_LEVELS = {"CRITICAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARNING": logging.WARNING}
 
 
 class EngineState(StrEnum):
@@ -47,7 +49,13 @@ class SupervisionLimits:
 class SupervisedEngine:
     """One engine and its state, which anyone may read; only `run` changes it."""
 
-    def __init__(self, declared: Engine, port: int, limits: SupervisionLimits) -> None:
+    def __init__(
+        self,
+        declared: Engine,
+        port: int,
+        limits: SupervisionLimits,
+        policy: RestartPolicy | None = None,
+    ) -> None:
         self.declared = declared
         self.port = port
         self.state = EngineState.STARTING
@@ -55,7 +63,7 @@ class SupervisedEngine:
         self.restarts = 0
         self.settled = asyncio.Event()  # set once the first start has worked or been given up
         self._limits = limits
-        self._policy = RestartPolicy()
+        self._policy = policy or RestartPolicy()
 
     @property
     def base_url(self) -> str:
@@ -142,7 +150,7 @@ class SupervisedEngine:
                 seconds = round(time.monotonic() - started, 1)
                 logger.info("engine.ready", extra={"engine": self.declared.name, "start_seconds": seconds})
                 self._enter(EngineState.READY)
-            return f"it ended with exit code {await exited}: {process.last_complaint()}"
+            return f"it ended with {_in_words(await exited)}; last line: {process.last_complaint()}"
         finally:
             for task in (exited, healthy):
                 task.cancel()
@@ -167,8 +175,21 @@ class SupervisedEngine:
             self.settled.set()
 
     def _log_line(self, line: str) -> None:
-        level = next((level for word, level in _LEVELS.items() if f"{word} " in line[:40]), logging.INFO)
-        logger.log(level, "engine.log", extra={"engine": self.declared.name, "line": line})
+        logger.log(_level_of(line), "engine.log", extra={"engine": self.declared.name, "line": line})
 
 
-_LEVELS = {"CRITICAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARNING": logging.WARNING}
+def _level_of(line: str) -> int:
+    """The level that vLLM wrote near the line's start; its list of fifty routes at each start is for debugging."""
+    if "] Route: /" in line:
+        return logging.DEBUG
+    return next((level for word, level in _VLLM_LEVELS.items() if f"{word} " in line[:40]), logging.INFO)
+
+
+def _in_words(exit_code: int) -> str:
+    number = (
+        exit_code - 128 if exit_code > 128 else -exit_code
+    )  # a shell's way, and Python's, to tell of a signal
+    try:
+        return f"exit code {exit_code} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"exit code {exit_code}"

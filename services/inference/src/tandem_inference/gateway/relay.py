@@ -23,7 +23,8 @@ from tandem_telemetry import names
 logger = logging.getLogger(__name__)
 
 _PASSED_BACK = {b"content-type", b"retry-after", b"x-request-id"}
-_EVENT_STREAM = "text/event-stream"
+# What vLLM's HTTP process answers while its engine has died and it has not yet: no fault of the request.
+_DYING = b"EngineCore encountered an issue"
 
 
 class RelayedAnswer(Response):
@@ -60,25 +61,18 @@ class RelayedAnswer(Response):
     async def _relay(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived = time.perf_counter()
         try:
-            answer = await self._client.send(self._request, stream=True)
-        except httpx.TransportError:
-            await self._refuse(scope, receive, send)
-            return
-        async with aclosing(answer):
-            chunks = answer.aiter_raw()
-            try:
-                first = await anext(chunks, b"")
-                if _EVENT_STREAM not in answer.headers.get("content-type", ""):
-                    first += b"".join([chunk async for chunk in chunks])  # whole or not at all
-            except httpx.TransportError:
-                await self._refuse(scope, receive, send)
-                return
-            metrics.TIME_TO_FIRST_BYTE.record(
-                time.perf_counter() - arrived, {names.REQUEST_CLASS: self._class}
-            )
-            self._status = answer.status_code
-            await send(_start(answer))
-            await _send_rest(send, first, self._or_error_event(chunks))
+            async with aclosing(await self._client.send(self._request, stream=True)) as answer:
+                chunks = answer.aiter_raw()
+                first = await _first_bytes(answer, chunks)
+                seconds = time.perf_counter() - arrived
+                metrics.TIME_TO_FIRST_BYTE.record(seconds, {names.REQUEST_CLASS: self._class})
+                self._status = answer.status_code
+                await send(_start(answer))
+                await _send_body(send, first, self._or_error_event(chunks))
+        except httpx.TransportError:  # before the first byte: what happens later is told inside the stream
+            response = error_response(self._engine.not_ready())
+            self._status = response.status_code
+            await response(scope, receive, send)
 
     async def _or_error_event(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield `chunks`; end them with an error event, on a line of its own, should the engine die."""
@@ -90,24 +84,33 @@ class RelayedAnswer(Response):
             logger.warning("request.cut_off", extra={"engine": self._engine.declared.name})
             yield b"\n\n" + error_event(error)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = error_response(self._engine.not_ready())
-        self._status = response.status_code
-        await response(scope, receive, send)
+
+async def _first_bytes(answer: httpx.Response, chunks: AsyncIterator[bytes]) -> bytes:
+    """The first chunk of a stream, or the whole of any other answer; TransportError when the engine is dying."""
+    first = await anext(chunks, b"")
+    if not _is_stream(answer):
+        first += b"".join([chunk async for chunk in chunks])
+    if answer.status_code == 500 and _DYING in first:
+        raise httpx.RemoteProtocolError("the engine has died", request=answer.request)
+    return first
 
 
 def _start(answer: httpx.Response) -> dict[str, object]:
     headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() in _PASSED_BACK]
-    if _EVENT_STREAM in answer.headers.get("content-type", ""):
+    if _is_stream(answer):
         headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
     return {"type": "http.response.start", "status": answer.status_code, "headers": headers}
 
 
-async def _send_rest(send: Send, first: bytes, rest: AsyncIterator[bytes]) -> None:
+async def _send_body(send: Send, first: bytes, rest: AsyncIterator[bytes]) -> None:
     await send({"type": "http.response.body", "body": first, "more_body": True})
     async for chunk in rest:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _is_stream(answer: httpx.Response) -> bool:
+    return str(answer.headers.get("content-type", "")).startswith("text/event-stream")
 
 
 async def _until_disconnect(receive: Receive) -> None:

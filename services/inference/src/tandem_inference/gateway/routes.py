@@ -57,7 +57,7 @@ def openai_router(
 
 
 def _passed_on(request: Request) -> dict[str, str]:
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", "accept-encoding": "identity"}
     if request_id := request.headers.get("x-request-id"):
         headers["x-request-id"] = request_id
     return headers

@@ -1,0 +1,70 @@
+"""The whole HTTP app over an engine that is one Python function: no socket, no process."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tandem_inference.bootstrap import Service
+from tandem_inference.engines.fleet import Fleet
+from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine, SupervisionLimits
+from tandem_inference.entrypoints.http.app import create_app
+from tandem_inference.settings import InferenceSettings
+from tests.support.inference_service import declared_engine
+
+_LIMITS = SupervisionLimits(program=("unused",), start_timeout_seconds=1, stop_grace_seconds=1)
+
+
+@dataclass
+class Gateway:
+    """The app with one ready engine `alpha`, a client for it, and what the engine was asked."""
+
+    app: FastAPI
+    engine: SupervisedEngine
+    client: httpx.AsyncClient
+    asked: list[httpx.Request] = field(default_factory=list)
+    answer: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"answer": "yes"})
+
+    @property
+    def asked_bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(request.content) for request in self.asked]
+
+
+@pytest.fixture
+def settings() -> InferenceSettings:
+    return InferenceSettings(_env_file=None, max_body_bytes=4096)
+
+
+@pytest.fixture
+async def gateway(settings: InferenceSettings) -> AsyncIterator[Gateway]:
+    engine = SupervisedEngine(declared_engine(model="alpha"), 1, _LIMITS)
+    engine.state = EngineState.READY
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        built.asked.append(request)
+        answer = built.answer(request)
+        if answer.is_stream_consumed:  # httpx has read it already; a network would not have
+            return httpx.Response(
+                answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
+            )
+        return answer
+
+    engine_client = httpx.AsyncClient(transport=httpx.MockTransport(upstream))
+    app = create_app(settings, Service(Fleet([engine]), engine_client))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        built = Gateway(app, engine, client)
+        yield built
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
