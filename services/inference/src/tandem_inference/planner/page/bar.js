@@ -67,7 +67,7 @@ export function drawBar(bar, legend, plan) {
       mark.style.background = one.colour;
       return make("li", {}, mark, `${one.label} ${gib(one.size)}`);
     }),
-    make("li", {}, `${gib(Math.abs(plan.total_gib - used))} ${used > plan.total_gib ? "too much" : "free"}`),
+    make("li", { className: used > plan.total_gib ? "problem" : "" }, `${gib(Math.abs(plan.total_gib - used))} ${used > plan.total_gib ? "too much" : "free"}`),
   );
 }
 

@@ -58,10 +58,12 @@ function card(engine) {
   const title = `${engine.name}: ${estimate.model}`;
   const summary = engine.starts
     ? `Holds ${kv.tokens.toLocaleString("en")} tokens, ${kv.concurrency} requests of full length at once. Starts ${engine.start_position === 1 ? "first" : `as number ${engine.start_position}`}, with ${engine.free_before_gib.toFixed(2)} GiB free.`
-    : estimate.gate?.message || "Too little memory is free when its turn comes.";
+    : engine.reason;
+  const speed = `At most ${Math.round(estimate.speed.decode_tokens_per_s_alone_at_most)} tokens/s for one request alone, ${Math.round(estimate.speed.decode_tokens_per_s_batch_at_most)} for ${estimate.speed.batch} together, ${Math.round(estimate.speed.prefill_tokens_per_s_at_most)} read (bounds from the data sheet).`;
   return make("article", {},
     make("h2", {}, title),
     make("p", { className: engine.starts ? "" : "problem" }, summary),
+    ...(engine.starts ? [make("p", { className: "quiet" }, speed)] : []),
     termTable(estimate),
     make("pre", {}, engine.command),
     copy);

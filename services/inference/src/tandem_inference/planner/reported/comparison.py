@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tandem_inference.planner.estimate import Estimate
 from tandem_inference.planner.reported.prediction import Prediction, predict
 from tandem_inference.planner.reported.rows import Reported
 from tandem_inference.planner.units import GIB
+
+
+NO_SHARE = "gpu_memory_utilization not given: the KV cache cannot be compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,18 @@ def compare_row(row: Reported) -> Compared | Prediction:
     if answer is None:
         return prediction
     parts = answer.parts
+    shared = row.gpu_memory_utilization is not None or row.kv_cache_gib is None
+    if not shared:
+        prediction = replace(prediction, remarks=(*prediction.remarks, NO_SHARE))
+        if row.weights_gib is None:
+            return replace(prediction, estimate=None, skipped=NO_SHARE)
     found = (
         ("weights_gib", parts.loaded.likely / GIB, row.weights_gib),
         ("activation_gib", parts.transient.likely / GIB, row.activation_gib),
         ("non_torch_gib", (parts.non_torch + parts.counters).likely / GIB, row.non_torch_gib),
         ("cudagraph_gib", parts.graphs.likely / GIB, row.cudagraph_gib),
-        ("kv_cache_gib", answer.kv.likely / GIB, row.kv_cache_gib),
-        ("kv_cache_tokens", float(answer.capacity.tokens), row.kv_cache_tokens),
+        ("kv_cache_gib", answer.kv.likely / GIB, row.kv_cache_gib if shared else None),
+        ("kv_cache_tokens", float(answer.capacity.tokens), row.kv_cache_tokens if shared else None),
     )
     pairs = tuple(Pair(name, ours, float(theirs)) for name, ours, theirs in found if theirs is not None)
     return Compared(prediction, answer, pairs)

@@ -106,6 +106,11 @@ def predict(row: Reported) -> Prediction:
         return Prediction(row, None, "reports neither weights nor KV cache")
     if "ANOMALY" in row.notes:
         return Prediction(row, None, "the notes call this run an anomaly")
+    return predict_settings(row)
+
+
+def predict_settings(row: Reported) -> Prediction:
+    """As `predict`, for a row that may report no sizes at all (a start that failed)."""
     hints = read_hints(row.source, row.notes)
     version, remark = _version(row, hints)
     try:

@@ -60,6 +60,7 @@ def placed_json(one: Placed) -> dict[str, Any]:
         "kv_cache_memory_bytes": one.kv_bytes,
         "share_declared": one.declared_share,
         "starts": one.starts,
+        "reason": one.reason or None,
         "restartable_beside_the_others": one.restartable,
         "free_before_gib": round(one.free_before / 2**30, 3),
         "flags": words,

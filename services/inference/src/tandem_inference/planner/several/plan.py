@@ -8,6 +8,7 @@ from typing import Any
 
 from tandem_inference.planner.engine import EngineFlags
 from tandem_inference.planner.estimate import Estimate, estimate
+from tandem_inference.planner.gates import free_memory_gate
 from tandem_inference.planner.gpus import Gpu
 from tandem_inference.planner.headroom import PROFILES, Profile
 from tandem_inference.planner.several.sharing import Claim, as_share, claim, divide, usable
@@ -40,6 +41,19 @@ class Placed:
     @property
     def starts(self) -> bool:
         return self.answer.starts and self.free_before >= self.answer.requested
+
+    @property
+    def reason(self) -> str:
+        """Why it would not start, in vLLM's words; empty when it does."""
+        failing = next((gate.message for gate in self.answer.gates if gate.verdict == "fails"), "")
+        if failing or self.starts:
+            return failing
+        return free_memory_gate(
+            free=max(0.0, self.free_before),
+            requested=self.answer.requested,
+            total=self.answer.engine.gpu.total_bytes,
+            utilization=self.utilization,
+        ).message
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +110,7 @@ def _too_much(
 
 
 def _why(one: Placed) -> str:
-    message = next((gate.message for gate in one.answer.gates if gate.verdict == "fails"), "")
-    return f"{one.name} would not start: {message or 'too little memory is free when its turn comes'}"
+    return f"{one.name} would not start: {one.reason}"
 
 
 def _flags_at(one: Wanted, share: float) -> EngineFlags:
