@@ -5,9 +5,9 @@ import os
 
 from alembic import context
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from tandem_chat.adapters.sql.tables import metadata
+from tandem_messaging.database import Database
 
 
 def run(connection: Connection) -> None:
@@ -20,11 +20,12 @@ def run(connection: Connection) -> None:
 async def connect_and_run() -> None:
     """Open the database that the caller named and migrate it."""
     url = context.config.attributes.get("database_url") or os.environ["TANDEM_CHAT_DATABASE_URL"]
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-        await connection.commit()
-    await engine.dispose()
+    database = Database(url)
+    try:
+        async with database.write() as session:
+            await (await session.connection()).run_sync(run)
+    finally:
+        await database.close()
 
 
 asyncio.run(connect_and_run())

@@ -77,6 +77,9 @@ def _running(chat: ChatProcess) -> Iterator[ChatProcess]:
     chat.start()
     yield chat
     chat.stop()
+    # Whatever the tests sent it, nothing may have surprised it.
+    assert "request.crashed" not in chat.log()
+    assert "Exception in ASGI application" not in chat.log()
 
 
 @pytest.fixture

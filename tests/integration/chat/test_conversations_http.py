@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.support.chat_builders import eventually
 from tests.support.chat_process import StubInference, WebApp
 
 
@@ -69,14 +70,9 @@ async def test_deleting_stops_a_reply_in_progress_and_ends_its_streams(
 
     answer = await asyncio.wait_for(reader, 10)
     assert all(event.event != "end" for event in answer.events)
-    await _until_disconnected(inference, question)
+    asked = inference.asked(question)
+    await eventually(lambda: asked.outcome == "disconnected", "the engine's request to end")
     assert (await app.http.get(f"/v1/replies/{reply_id}")).status_code == 404
-
-
-async def _until_disconnected(inference: StubInference, question: str) -> None:
-    async with asyncio.timeout(10):
-        while inference.asked(question).outcome != "disconnected":
-            await asyncio.sleep(0.01)
 
 
 async def test_text_of_any_script_comes_back_as_it_was_sent(app_on_both: WebApp) -> None:

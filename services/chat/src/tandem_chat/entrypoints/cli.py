@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
 from pydantic import ValidationError
 
 from tandem_chat.settings import ChatSettings
@@ -20,7 +19,7 @@ _CLOSE_CONNECTIONS_SECONDS = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0 done, 2 wrong settings."""
+    """Run one command and return the exit code: 0 done, 1 could not be done, 2 wrong settings."""
     parser = argparse.ArgumentParser(prog="tandem-chat", description="Tandem's chat service.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve HTTP until told to stop")
@@ -31,11 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         for found in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in found["loc"]).upper()
-            print(
-                f"tandem-chat: {'TANDEM_CHAT_' + name + ': ' if name else ''}{found['msg']}", file=sys.stderr
-            )
+            message = found["msg"].removeprefix("Value error, ")
+            print(f"tandem-chat: {'TANDEM_CHAT_' + name + ': ' if name else ''}{message}", file=sys.stderr)
         return 2
-    telemetry = configure_telemetry("chat")
+    try:
+        telemetry = configure_telemetry("chat")
+    except ValueError as error:
+        print(f"tandem-chat: {error}", file=sys.stderr)
+        return 2
     try:
         if command == "migrate":
             migrate(settings)
@@ -61,13 +63,12 @@ def migrate(settings: ChatSettings) -> None:
 def serve(settings: ChatSettings) -> None:
     """Serve until SIGTERM or SIGINT, then close in order."""
     from tandem_chat.entrypoints.http.app import create_app
+    from tandem_chat.entrypoints.http.server import run_until_told_to_stop
 
     logger.info("chat.starting", extra={"settings": settings.model_dump(mode="json")})
-    uvicorn.run(
+    run_until_told_to_stop(
         create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_SECONDS,
+        settings.host,
+        settings.port,
+        close_connections_seconds=_CLOSE_CONNECTIONS_SECONDS,
     )

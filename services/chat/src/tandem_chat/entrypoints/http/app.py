@@ -6,6 +6,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
 
 from tandem_chat import __version__
 from tandem_chat.bootstrap import bootstrap
@@ -35,6 +38,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # the documentation page loads scripts from elsewhere; /openapi.json stays
         redoc_url=None,
+        redirect_slashes=False,
         responses={422: {"model": Problem}},
     )
     app.state.settings = settings
@@ -45,5 +49,15 @@ def create_app(settings: ChatSettings) -> FastAPI:
 
     app.add_middleware(SecurityHeaders)
     instrument_app(app)
-    app.mount("/", StaticFiles(directory=_WEB, html=True), name="web")
+    # Asked last: a mount on "/" would match every path, and hide that a known one has other methods.
+    app.router.default = _WebPage(directory=_WEB, html=True)
     return app
+
+
+class _WebPage(StaticFiles):
+    """The page's files; with any method but theirs, a path that no route has is not found."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(404)
+        return await super().get_response(path, scope)

@@ -22,24 +22,24 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
         received = 0
-        started = False
+        started = refused = False
 
         async def limited_receive() -> Message:
-            nonlocal received
+            nonlocal received, refused
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes and not started:
-                raise _TooLargeError
-            return message
+            refused = refused or (received > self._max_bytes and not started)
+            # To the app it looks as if the caller had left; an error of ours would not pass the framework unchanged.
+            return {"type": "http.disconnect"} if refused else message
 
-        async def noting_send(message: Message) -> None:
+        async def send_unless_refused(message: Message) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            if not refused:
+                started = True
+                await send(message)
 
-        try:
-            await self._app(scope, limited_receive, noting_send)
-        except _TooLargeError:
+        await self._app(scope, limited_receive, send_unless_refused)
+        if refused:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +51,3 @@ class BodyLimit:
             instance=scope["path"],
         )
         await problem_response(problem, {"Connection": "close"})(scope, receive, send)
-
-
-class _TooLargeError(BaseException):
-    """Passes through the framework's own `except Exception` on its way out."""

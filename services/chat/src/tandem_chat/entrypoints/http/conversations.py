@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from tandem_chat.entrypoints.http.cursor import decode_cursor, encode_cursor
-from tandem_chat.entrypoints.http.dependencies import UseCasesDep
+from tandem_chat.entrypoints.http.dependencies import ResourceId, UseCasesDep
 from tandem_chat.entrypoints.http.schemas import (
     ConversationBody,
     ConversationPage,
@@ -41,7 +41,7 @@ async def list_conversations(
 
 
 @router.get("/{conversation_id}")
-async def read_conversation(use_cases: UseCasesDep, conversation_id: str) -> ConversationWithMessages:
+async def read_conversation(use_cases: UseCasesDep, conversation_id: ResourceId) -> ConversationWithMessages:
     """Read a conversation with its messages."""
     conversation, messages = await use_cases.conversations.read(conversation_id)
     return ConversationWithMessages(
@@ -51,6 +51,6 @@ async def read_conversation(use_cases: UseCasesDep, conversation_id: str) -> Con
 
 
 @router.delete("/{conversation_id}", status_code=204)
-async def delete_conversation(use_cases: UseCasesDep, conversation_id: str) -> None:
+async def delete_conversation(use_cases: UseCasesDep, conversation_id: ResourceId) -> None:
     """Delete a conversation for good, with its messages and feedback."""
     await use_cases.conversations.delete(conversation_id)

@@ -1,7 +1,8 @@
 """Page cursors: opaque text to callers, a time and an id inside."""
 
 import base64
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
 
@@ -21,9 +22,10 @@ def decode_cursor(text: str | None) -> tuple[datetime, str] | None:
     try:
         time, _, row_id = base64.urlsafe_b64decode(text.encode()).decode().partition("|")
         position = datetime.fromisoformat(time), row_id
+        UUID(row_id)
     except ValueError:
         position = None
-    if position is None or position[0].tzinfo is None:
+    if position is None or position[0].utcoffset() != timedelta(0):
         message = "expected a next_cursor of a former page; leave it out for the first page"
         raise RequestValidationError([{"type": "cursor", "loc": ("query", "cursor"), "msg": message}])
     return position

@@ -5,7 +5,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from tandem_chat.bootstrap import UseCases
+from tandem_chat.entrypoints.http.schemas import StorableText
 from tandem_chat.settings import ChatSettings
+
+# Any text may be looked for, and is not found, as long as a database can be asked for it.
+ResourceId = StorableText
 
 
 def _use_cases(request: Request) -> UseCases:

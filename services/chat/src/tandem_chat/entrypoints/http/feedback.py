@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from tandem_chat.domain.feedback import Feedback
-from tandem_chat.entrypoints.http.dependencies import UseCasesDep
+from tandem_chat.entrypoints.http.dependencies import ResourceId, UseCasesDep
 from tandem_chat.entrypoints.http.schemas import FeedbackBody, FeedbackList, NewFeedback
 
 router = APIRouter(prefix="/v1", tags=["feedback"])
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1", tags=["feedback"])
 
 @router.post("/conversations/{conversation_id}/feedback", status_code=202)
 async def request_feedback(
-    use_cases: UseCasesDep, conversation_id: str, response: Response, body: NewFeedback | None = None
+    use_cases: UseCasesDep, conversation_id: ResourceId, response: Response, body: NewFeedback | None = None
 ) -> FeedbackBody:
     """Ask for feedback on the conversation as it is now; it is written later."""
     feedback = await use_cases.request_feedback.request(conversation_id, (body or NewFeedback()).rubric)
@@ -24,13 +24,13 @@ async def request_feedback(
 
 
 @router.get("/conversations/{conversation_id}/feedback")
-async def list_feedback(use_cases: UseCasesDep, conversation_id: str) -> FeedbackList:
+async def list_feedback(use_cases: UseCasesDep, conversation_id: ResourceId) -> FeedbackList:
     """List a conversation's feedback, newest first."""
     found = await use_cases.follow_feedback.of_conversation(conversation_id)
     return FeedbackList(items=[FeedbackBody.of(feedback) for feedback in found])
 
 
-async def _existing(use_cases: UseCasesDep, feedback_id: str) -> Feedback:
+async def _existing(use_cases: UseCasesDep, feedback_id: ResourceId) -> Feedback:
     return await use_cases.follow_feedback.read(feedback_id)
 
 

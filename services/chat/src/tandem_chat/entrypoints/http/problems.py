@@ -29,7 +29,11 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.EngineBrokeOffError: (502, "engine_broke_off"),
 }
 _RETRY_AFTER_SECONDS: Final = 2.0
-_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
+_HTTP_DETAILS: Final = {
+    404: "{method} {path}: not found; /openapi.json lists what there is",
+    405: "{method} {path}: expected another method; the Allow header names one",
+}
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -86,13 +90,19 @@ def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - the handler's registration says so
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for JSON that it cannot even parse
+        message = "expected JSON in UTF-8, with numbers and nesting of a reasonable size"
+        return _on_invalid(
+            request, RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": message}])
+        )
     phrase = HTTPStatus(error.status_code).phrase
     code = _HTTP_CODES.get(error.status_code, "http_error")
+    detail = _HTTP_DETAILS.get(error.status_code, str(error.detail))
     return problem_response(
         Problem(
             title=phrase,
             status=error.status_code,
-            detail=str(error.detail),
+            detail=detail.format(method=request.method, path=request.url.path),
             code=code,
             instance=request.url.path,
         ),

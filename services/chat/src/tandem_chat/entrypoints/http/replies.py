@@ -13,14 +13,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from tandem_chat.bootstrap import UseCases
 from tandem_chat.domain.conversation import Message, MessageState
 from tandem_chat.domain.errors import MessageNotFoundError
-from tandem_chat.entrypoints.http.dependencies import SettingsDep, UseCasesDep
+from tandem_chat.entrypoints.http.dependencies import ResourceId, SettingsDep, UseCasesDep
 from tandem_chat.entrypoints.http.schemas import MessageBody, NewMessage
 
 router = APIRouter(prefix="/v1", tags=["replies"])
 
 
 async def _posted(
-    use_cases: UseCasesDep, settings: SettingsDep, conversation_id: str, body: NewMessage
+    use_cases: UseCasesDep, settings: SettingsDep, conversation_id: ResourceId, body: NewMessage
 ) -> tuple[Message, Message]:
     if len(body.content) > settings.max_message_chars:
         message = f"expected at most {settings.max_message_chars} characters, got {len(body.content)}"
@@ -30,11 +30,11 @@ async def _posted(
     return await use_cases.post_message.post(conversation_id, body.content)
 
 
-async def _retried(use_cases: UseCasesDep, message_id: str) -> Message:
+async def _retried(use_cases: UseCasesDep, message_id: ResourceId) -> Message:
     return await use_cases.post_message.retry(message_id)
 
 
-async def _existing(use_cases: UseCasesDep, message_id: str) -> Message:
+async def _existing(use_cases: UseCasesDep, message_id: ResourceId) -> Message:
     return await use_cases.follow_reply.read(message_id)
 
 
@@ -79,7 +79,7 @@ async def read_reply(reply: Annotated[Message, Depends(_existing)]) -> MessageBo
 
 
 @router.post("/replies/{message_id}/stop", status_code=202)
-async def stop_reply(use_cases: UseCasesDep, message_id: str) -> MessageBody:
+async def stop_reply(use_cases: UseCasesDep, message_id: ResourceId) -> MessageBody:
     """Stop a reply; its text so far is kept."""
     return MessageBody.of(await use_cases.follow_reply.stop(message_id))
 

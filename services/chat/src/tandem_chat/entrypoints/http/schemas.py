@@ -13,6 +13,8 @@ from tandem_contracts.feedback import FeedbackResult, RubricRef
 def _storable(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain halves of surrogate pairs (\\ud800 to \\udfff) alone")
     return text
 
 
