@@ -1,5 +1,6 @@
 """Refuses request bodies that are too large, before anything reads them into memory."""
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_chat.entrypoints.http.problems import problem_response
@@ -38,7 +39,11 @@ class BodyLimit:
                 started = True
                 await send(message)
 
-        await self._app(scope, limited_receive, send_unless_refused)
+        try:
+            await self._app(scope, limited_receive, send_unless_refused)
+        except ClientDisconnect:
+            if not refused:
+                raise
         if refused:
             await self._refuse(scope, receive, send)
 
