@@ -21,20 +21,22 @@ def read_engines(path: Path) -> tuple[Engine, ...]:
     Raises:
         StartError: the file is missing, is no YAML or says something that cannot be; one line of text per mistake.
     """
-    tree = _parse(path)
-    loader = yaml.SafeLoader("")
-    content = loader.construct_document(tree) if tree is not None else None
+    tree, content = _parse(path)
     try:
         declared = DeclaredEngines.model_validate(content, context={"folder": path.resolve().parent})
     except ValidationError as error:
-        mistakes = [_in_words(path, tree, found) for found in error.errors()]
+        mistakes = [_in_words(path, tree, found) for found in _causes(error.errors())]
         raise StartError("\n".join(mistakes)) from None
     return declared.engines
 
 
-def _parse(path: Path) -> yaml.Node | None:
+def _parse(path: Path) -> tuple[yaml.Node | None, Any]:
+    """Return the file as nodes, which know their lines, and as plain values."""
     try:
-        tree = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        tree = loader.get_single_node()
+        _refuse_repeated_fields(path, tree)
+        return tree, loader.construct_document(tree) if tree is not None else None
     except FileNotFoundError:
         raise StartError(
             f"{path}: there is no such file. It declares the engines to run; set TANDEM_INFERENCE_ENGINES_FILE to its path."
@@ -49,8 +51,6 @@ def _parse(path: Path) -> yaml.Node | None:
         ) from None
     except yaml.YAMLError as error:
         raise StartError(f"{path}: expected YAML, but {error}") from None
-    _refuse_repeated_fields(path, tree)
-    return tree
 
 
 def _refuse_repeated_fields(path: Path, node: yaml.Node | None) -> None:
@@ -61,12 +61,18 @@ def _refuse_repeated_fields(path: Path, node: yaml.Node | None) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            if key.value in seen:
+            name = str(key.value)
+            if name in seen:
                 line = key.start_mark.line + 1
-                raise StartError(f"{path}, line {line}: {key.value} is given twice; keep one of them")
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
+                raise StartError(f"{path}, line {line}: {name} is given twice; keep one of them")
+            seen.add(name)
             _refuse_repeated_fields(path, value)
+
+
+def _causes(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out what only follows from a mistake further inside, such as a list that lacks its wrong items."""
+    places = [error["loc"] for error in errors]
+    return [e for e in errors if not any(place[: len(e["loc"])] == e["loc"] != place for place in places)]
 
 
 def _in_words(path: Path, tree: yaml.Node | None, found: ErrorDetails) -> str:
