@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tandem_inference.planner.gpus import Gpu
+from tandem_inference.planner.gpus import Gpu, is_hopper
 from tandem_inference.planner.releases import Rules
 from tandem_inference.planner.shape.model import ModelShape
 from tandem_inference.planner.units import GIB, Interval
@@ -64,7 +64,7 @@ def graph_memory(
     if eager:
         return Interval.exact(0.0)
     count = captures(rules, rows=rows, tokens=tokens, lora=lora).total
-    card = 1.0 if 9.0 <= gpu.capability < 12 else OFF_HOPPER
+    card = 1.0 if is_hopper(gpu) else OFF_HOPPER
     likely = (FIXED_GIB + PER_LAYER_GIB * shape.layers) * card * count / REFERENCE_GRAPHS
     if rules.engine == "V0":
         likely = max(likely, 0.15)

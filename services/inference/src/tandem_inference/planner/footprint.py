@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from tandem_inference.planner.activation import transient
 from tandem_inference.planner.cuda_graphs import graph_memory
 from tandem_inference.planner.engine import ResolvedEngine
+from tandem_inference.planner.gpus import is_hopper
 from tandem_inference.planner.kv.groups import KvLayout, kv_layout
 from tandem_inference.planner.lora import slot_bytes
+from tandem_inference.planner.releases import Release
 from tandem_inference.planner.residue import counter_bytes, non_torch
 from tandem_inference.planner.units import GIB, NOTHING, Interval
 from tandem_inference.planner.weights import weight_bytes
@@ -70,6 +72,7 @@ def footprint(engine: ResolvedEngine, *, last_stage: bool | None = None) -> Foot
             engine.dtype,
             tensor_parallel=ways,
             unsplit=rules.unsplit_weights,
+            pads_output=not (is_hopper(engine.gpu) and rules.release >= Release(12)),
             layers=layers,
             first=single or not last,
             last=last,

@@ -45,6 +45,11 @@ class Gpu:
         return (self.total_gib - self.context_gib) / self.total_gib
 
 
+def is_hopper(gpu: Gpu) -> bool:
+    """Hopper and the data-centre Blackwells, whose libraries take more room than those of other cards."""
+    return 9.0 <= gpu.capability < 12.0
+
+
 @cache
 def all_gpus() -> tuple[Gpu, ...]:
     text = (files("tandem_inference.planner") / "data" / "gpus.yaml").read_text(encoding="utf-8")

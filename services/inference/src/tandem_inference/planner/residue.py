@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tandem_inference.planner.gpus import Gpu
+from tandem_inference.planner.gpus import Gpu, is_hopper
 from tandem_inference.planner.releases import Release, Rules
 from tandem_inference.planner.shape.model import ModelShape
 from tandem_inference.planner.units import GIB, Interval
@@ -25,7 +25,7 @@ def non_torch(rules: Rules, gpu: Gpu, *, ranks: int = 1) -> Interval:
     into the context.
     """
     context = gpu.context_bytes if rules.context_in_budget else 0
-    hopper = 9.0 <= gpu.capability < 12
+    hopper = is_hopper(gpu)
     recent = rules.release >= Release(18)
     if ranks > 1:
         likely = (2.07 + 0.03 * (ranks - 2) if recent else 0.54) if hopper else 0.2

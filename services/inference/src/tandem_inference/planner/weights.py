@@ -33,28 +33,29 @@ def allocated(size: int, *, unsplit: bool = False) -> int:
     return segment if keeps_rest else rounded
 
 
-def linear_parts(linear: Linear, scheme: Scheme, size: int) -> Iterator[int]:
+def linear_parts(linear: Linear, scheme: Scheme, size: int, *, pads_output: bool = True) -> Iterator[int]:
     """Bytes of each parameter of one linear layer (or one stack of experts)."""
     covered = scheme.covers_dense or linear.experts
     parts = (scheme if covered else SCHEMES["none"]).parts
-    outputs, inputs = _padded(linear, scheme)
+    outputs, inputs = _padded(linear, scheme, pads_output=pads_output)
     for part in parts(outputs, inputs, size):
         yield part * max(1, linear.experts)
     if linear.bias:
         yield outputs * size * max(1, linear.experts)
 
 
-def _padded(linear: Linear, scheme: Scheme) -> tuple[int, int]:
+def _padded(linear: Linear, scheme: Scheme, *, pads_output: bool) -> tuple[int, int]:
     """MXFP4 kernels want the experts' widths in multiples of 128 and the hidden size in 256.
 
-    Source: vllm fused_moe/oracle/mxfp4.py, mxfp4_round_up_hidden_size_and_intermediate_size (Marlin);
-    the other kernels pad a little less.
+    Source: vllm fused_moe/oracle/mxfp4.py, mxfp4_round_up_hidden_size_and_intermediate_size (Marlin:
+    gpt-oss-120b 65.92 of 65.97 GiB logged). The Triton kernels of Hopper leave the last output as it is
+    (64.7 of 64.38 logged by 0.14, 20b over two cards 6.97 of 7.01 by 0.19).
     """
     if scheme.name != "mxfp4" or not linear.experts:
         return linear.outputs, linear.inputs
     if len(linear.slices) > 1:
         return sum(round_up(part, 128) for part in linear.slices), round_up(linear.inputs, 256)
-    return round_up(linear.outputs, 256), round_up(linear.inputs, 128)
+    return round_up(linear.outputs, 256) if pads_output else linear.outputs, round_up(linear.inputs, 128)
 
 
 def weight_bytes(
@@ -64,17 +65,22 @@ def weight_bytes(
     *,
     tensor_parallel: int = 1,
     unsplit: bool = False,
+    pads_output: bool = True,
     layers: int | None = None,
     first: bool = True,
     last: bool = True,
 ) -> int:
-    """Bytes of one rank's weights, cos/sin tables included."""
+    """Bytes of one rank's weights, cos/sin tables included.
+
+    `unsplit` and `pads_output` are properties of the release and the card, see `allocated` and `_padded`.
+    """
     size = MODEL_DTYPES[dtype]
     total = 0
     held = tensors(shape, tensor_parallel=tensor_parallel, layers=layers, first=first, last=last)
     for tensor in held:
         if isinstance(tensor, Linear):
-            each = sum(allocated(part, unsplit=unsplit) for part in linear_parts(tensor, scheme, size))
+            parts = linear_parts(tensor, scheme, size, pads_output=pads_output)
+            each = sum(allocated(part, unsplit=unsplit) for part in parts)
         else:
             each = allocated(tensor.elements * (tensor.element_bytes or size), unsplit=unsplit)
         total += each * tensor.count

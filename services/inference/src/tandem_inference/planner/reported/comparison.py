@@ -12,7 +12,6 @@ from tandem_inference.planner.reported.prediction import Prediction, predict
 from tandem_inference.planner.reported.rows import Reported
 from tandem_inference.planner.units import GIB
 
-
 NO_SHARE = "gpu_memory_utilization not given: the KV cache cannot be compared"
 
 
