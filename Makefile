@@ -1,12 +1,12 @@
 # What people type. Every recipe hands over to a tested script; `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run setup model test check format format-check lint types imports schemas lock lock-check clean clean-state clean-all
+.PHONY: help run setup model test check format format-check lint types imports schemas generate lock lock-check clean clean-state clean-all
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 TANDEM := PYTHONPATH=local/src $(PYTHON) -m tandem_local
 DEV := .venvs/dev/bin
-CODE := libs services local tests $(wildcard benchmarks)
+CODE := libs services local tests docs $(wildcard benchmarks)
 
 help: ## List the targets
 	@awk -f local/help.awk $(MAKEFILE_LIST)
@@ -43,8 +43,13 @@ types: dev ## Check the types (mypy, strict)
 imports: dev ## Check who may import whom (import-linter)
 	@$(DEV)/lint-imports --config .importlinter
 
-schemas: dev ## Check that the committed event schemas are those of the models
+schemas: dev ## Check that the generated event schemas and settings pages are those of the code
 	@$(DEV)/python -m tandem_contracts.generate --check
+	@$(DEV)/python docs/generate_settings.py --check
+
+generate: dev ## Write the event schemas and settings pages after a change of models or settings
+	@$(DEV)/python -m tandem_contracts.generate
+	@$(DEV)/python docs/generate_settings.py
 
 lock-check: dev ## Check that the lock files satisfy what the projects declare
 	@$(DEV)/python -m tandem_local lock-check

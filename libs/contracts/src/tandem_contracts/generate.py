@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     if check and stale:
-        sys.stderr.write(f"Not current: {', '.join(stale)}. Run `make schemas` and commit the result.\n")
+        sys.stderr.write(f"Not current: {', '.join(stale)}. Run `make generate` and commit the result.\n")
         return 1
     return 0
 

@@ -1,5 +1,7 @@
 """Feedback's settings: read once from the environment (prefix `TANDEM_FEEDBACK_`) and an optional `.env`, then never changed."""
 
+from ipaddress import ip_address
+
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -12,7 +14,8 @@ class FeedbackSettings(BaseSettings):
     )
 
     host: str = Field(
-        default="127.0.0.1", description="Address of the worker's HTTP face; never a public one."
+        default="127.0.0.1",
+        description="Address of the worker's HTTP face. Only loopback: it asks for no token yet.",
     )
     port: int = Field(default=8010, ge=0, le=65535, description="Port of the HTTP face; 0 takes a free one.")
     database_url: SecretStr = Field(
@@ -65,3 +68,19 @@ class FeedbackSettings(BaseSettings):
                 "expected sqlite+aiosqlite:///file or postgresql+asyncpg://user:password@host/name, got something else"
             )
         return url
+
+    @field_validator("host")
+    @classmethod
+    def _stays_on_loopback(cls, host: str) -> str:
+        if host != "localhost" and not _is_loopback(host):
+            raise ValueError(
+                f"expected a loopback address while the HTTP face asks for no token, got {host!r}"
+            )
+        return host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
