@@ -131,6 +131,7 @@ class Stack:
         end_leftovers(self._settings.state)
 
     def _start_program(self, program: Program) -> None:
+        self._say(f"starts {program.name}")
         self._supervision.start_program(program.name)
         self._started.append(program)
 
