@@ -1,9 +1,10 @@
 """`ports.Engine` on the inference gateway, in the background class: chat goes first, always."""
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel, Field, ValidationError
 
 from tandem_feedback.application.ports import ChatMessages, Generation
 from tandem_feedback.domain.errors import EngineRefusedError, EngineUnavailableError
@@ -15,6 +16,33 @@ _READ_SECONDS = 900.0
 _COUNT_SECONDS = 10.0
 _READY_SECONDS = 2.0
 _DEFAULT_RETRY_SECONDS = 2.0
+
+
+class _Count(BaseModel):
+    count: int
+    max_model_len: int
+
+
+class _Message(BaseModel):
+    content: str | None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage
+
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
 # Small models fall into loops inside guided text and then meet the token limit; this costs large ones nothing.
 _REPETITION_PENALTY = 1.1
 
@@ -39,8 +67,8 @@ class InferenceGateway:
 
     async def free_tokens(self, model: str, messages: ChatMessages) -> int:
         body = {"model": model, "messages": messages, "add_generation_prompt": True}
-        counted = await self._answer("POST", "/tokenize", body, _COUNT_SECONDS)
-        return int(counted["max_model_len"]) - int(counted["count"])
+        counted = _read(_Count, await self._answer("POST", "/tokenize", body, _COUNT_SECONDS))
+        return counted.max_model_len - counted.count
 
     async def generate(
         self,
@@ -61,16 +89,16 @@ class InferenceGateway:
             "repetition_penalty": _REPETITION_PENALTY,
             "response_format": {"type": "json_schema", "json_schema": {"name": "feedback", "schema": schema}},
         }
-        answer = await self._answer("POST", "/v1/chat/completions", body, _READ_SECONDS)
-        choice = answer["choices"][0]
+        answer = _read(_Completion, await self._answer("POST", "/v1/chat/completions", body, _READ_SECONDS))
+        choice = answer.choices[0]
         return Generation(
-            text=choice["message"]["content"] or "",
-            truncated=choice["finish_reason"] == "length",
-            prompt_tokens=answer["usage"]["prompt_tokens"],
-            completion_tokens=answer["usage"]["completion_tokens"],
+            text=choice.message.content or "",
+            truncated=choice.finish_reason == "length",
+            prompt_tokens=answer.usage.prompt_tokens,
+            completion_tokens=answer.usage.completion_tokens,
         )
 
-    async def _answer(self, method: str, path: str, body: Any, timeout_seconds: float) -> dict[str, Any]:
+    async def _answer(self, method: str, path: str, body: Any, timeout_seconds: float) -> bytes:
         timeout = httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS)
         try:
             response = await self._client.request(method, path, json=body, timeout=timeout)
@@ -80,14 +108,27 @@ class InferenceGateway:
                 retry_after=_DEFAULT_RETRY_SECONDS,
             ) from error
         if response.status_code == httpx.codes.OK:
-            answer: dict[str, Any] = response.json()
-            return answer
+            return response.content
         message = _message(response.content) or f"the inference service answered {response.status_code}"
         waiting_helps = response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error
         # A wrong token is the operator's to mend: requests wait for it instead of failing by the thousand.
         if waiting_helps or response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise EngineUnavailableError(message, retry_after=_retry_after(response.headers))
         raise EngineRefusedError(message)
+
+
+def _read(model: type[_Answer], content: bytes) -> _Answer:
+    """Read an answer; whatever else sits at the address is the operator's to mend, so requests wait for that too."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "answer"
+        raise EngineUnavailableError(
+            f"expected an answer of the inference service, got something else ({where}: {first['msg']}); "
+            "does the address point to it?",
+            retry_after=_DEFAULT_RETRY_SECONDS,
+        ) from error
 
 
 def _message(content: bytes) -> str | None:

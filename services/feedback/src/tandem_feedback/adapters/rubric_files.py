@@ -18,8 +18,8 @@ def load_rubrics(folder: Path = RUBRIC_FILES) -> Rubrics:
 
 
 def _load(path: Path) -> Rubric:
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
         rubric = Rubric(
             **{
                 **content,
@@ -27,7 +27,7 @@ def _load(path: Path) -> Rubric:
                 "instructions": content["instructions"].strip(),
             }
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(
             f"{path.name}: expected id, version, title, instructions, criteria ({error})"
         ) from error

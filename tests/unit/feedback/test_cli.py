@@ -1,0 +1,57 @@
+"""Wrong settings are explained on standard error with their variable's name, and never with a secret or a traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from tandem_feedback.entrypoints.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a developer's .env stays out of it
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        (
+            "TANDEM_FEEDBACK_PORT",
+            "99999",
+            "TANDEM_FEEDBACK_PORT: Input should be less than or equal to 65535",
+        ),
+        ("TANDEM_FEEDBACK_SLOTS", "many", "TANDEM_FEEDBACK_SLOTS: Input should be a valid integer"),
+        (
+            "TANDEM_FEEDBACK_INFERENCE_URL",
+            "nowhere",
+            "TANDEM_FEEDBACK_INFERENCE_URL: Input should be a valid URL",
+        ),
+        (
+            "TANDEM_FEEDBACK_DATABASE_URL",
+            "mysql://me:hunter2@h/d",
+            "TANDEM_FEEDBACK_DATABASE_URL: expected sqlite",
+        ),
+        ("TANDEM_FEEDBACK_DATABASE_URL", "", "TANDEM_FEEDBACK_DATABASE_URL: expected sqlite"),
+        ("TANDEM_LOG_LEVEL", "loud", "TANDEM_LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR"),
+    ],
+)
+def test_wrong_setting_is_explained(
+    variable: str,
+    value: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(["migrate"]) == 2
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert "hunter2" not in printed.err + printed.out
+    assert len(printed.err.splitlines()) == 1
+
+
+def test_unknown_command_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["dance"])
+    assert ended.value.code == 2
+    assert "serve" in capsys.readouterr().err
