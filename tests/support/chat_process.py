@@ -116,15 +116,22 @@ class ChatProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def migrate(self) -> None:
+        code, said = self.run("migrate")
+        assert code == 0, said
+
+    def run(self, command: str, **settings: str) -> tuple[int, str]:
+        """Run a command to its end; return its exit code and all that it said."""
         done = subprocess.run(
-            [PROGRAM, "migrate"],
-            env=self._environment,
+            [PROGRAM, command],
+            env={**self._environment, **settings},
             cwd=self._log.parent,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            timeout=START_SECONDS,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        return done.returncode, done.stdout
 
     def start(self, **settings: str) -> None:
         with self._log.open("ab") as log:
@@ -244,6 +251,15 @@ class WebApp:
         async with aconnect_sse(self.http, "GET", f"/v1/replies/{reply_id}/events", **request) as source:
             assert source.response.status_code == 200, await source.response.aread()
             return Answer([event async for event in source.aiter_sse()])
+
+    async def until_stored(self, reply_id: str, *, seconds: float = 20.0) -> str:
+        """Return the first text of a reply that is in the database, not only on its way."""
+        deadline = time.monotonic() + seconds
+        while not (content := (await self.reply(reply_id))["content"]):
+            if time.monotonic() > deadline:
+                pytest.fail(f"no text was stored within {seconds:.0f} s", pytrace=False)
+            await asyncio.sleep(0.05)
+        return str(content)
 
     async def until_ended(self, reply_id: str, *, seconds: float = 20.0) -> dict[str, Any]:
         """Return the reply once it is in a final state."""
