@@ -162,7 +162,7 @@ def suggestions(answer: Estimate, *, most: int = 5) -> tuple[Suggestion, ...]:
         )
         if len(found) >= most:
             return tuple(found[:most])
-    cache_fails = answer.gates[1].verdict == "fails"
+    cache_fails = not answer.gates[1].passes
     bigger = smallest_card(shape, answer.engine.flags, above=answer.engine.gpu) if cache_fails else None
     if bigger is not None:
         _keep(found, f"use a bigger card: {bigger.engine.gpu.id}", {"gpu": bigger.engine.gpu.id}, bigger)

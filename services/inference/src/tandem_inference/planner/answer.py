@@ -88,9 +88,8 @@ def shares_json(found: Shares) -> dict[str, Any]:
 def as_json(answer: Estimate, *, advise: bool = True) -> dict[str, Any]:
     """Everything the planner says about one engine. Sizes in GiB (2^30 bytes)."""
     engine, parts = answer.engine, answer.parts
-    failing = next((gate for gate in answer.gates if gate.verdict == "fails"), None)
-    uncertain = next((gate for gate in answer.gates if gate.verdict == "uncertain"), None)
-    gate = failing or uncertain
+    failing = next((gate for gate in answer.gates if not gate.passes), None)
+    gate = failing or next((gate for gate in answer.gates if not gate.certain), None)
     return {
         "model": engine.shape.name,
         "gpu": engine.gpu.id,

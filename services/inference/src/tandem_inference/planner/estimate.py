@@ -31,12 +31,12 @@ class Estimate:
 
     @property
     def starts(self) -> bool:
-        return all(gate.verdict != "fails" for gate in self.gates)
+        return all(gate.passes for gate in self.gates)
 
     @property
     def certain(self) -> bool:
         """Whether the verdict holds over the whole interval."""
-        return all(gate.verdict != "uncertain" for gate in self.gates)
+        return all(gate.certain for gate in self.gates)
 
     @property
     def resident(self) -> Interval:

@@ -10,11 +10,22 @@ from tandem_inference.planner.units import GIB
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`verdict` of one check: `passes`, `fails`, or `uncertain` where the interval straddles the limit."""
+    """One check: whether it passes at the likely sizes, and whether that holds over the whole interval.
+
+    `message` is vLLM's own text, for a check that fails or may fail.
+    """
 
     name: Literal["free_memory", "kv_cache"]
-    verdict: Literal["passes", "fails", "uncertain"]
+    passes: bool
+    certain: bool = True
     message: str = ""
+
+    @property
+    def verdict(self) -> Literal["passes", "fails", "uncertain"]:
+        """For people: `uncertain` where a check passes, but not over the whole interval."""
+        if not self.passes:
+            return "fails"
+        return "passes" if self.certain else "uncertain"
 
 
 def _format(size_bytes: float) -> str:
@@ -27,11 +38,11 @@ def free_memory_gate(*, free: float, requested: float, total: int, utilization: 
     It runs with `--kv-cache-memory-bytes` too. Source: vllm/v1/worker/utils.py, request_memory.
     """
     if free >= requested:
-        return Gate("free_memory", "passes")
+        return Gate("free_memory", passes=True)
     return Gate(
         "free_memory",
-        "fails",
-        f"Free memory on device cuda:0 ({_format(free)}/{_format(total)} GiB) on startup is less than desired "
+        passes=False,
+        message=f"Free memory on device cuda:0 ({_format(free)}/{_format(total)} GiB) on startup is less than desired "
         f"GPU memory utilization ({utilization}, {_format(requested)} GiB). Decrease GPU memory utilization or "
         "reduce GPU memory used by other processes.",
     )
@@ -50,14 +61,13 @@ def kv_cache_gate(
     `available` is (low, likely, high); `needed` excludes the null block. Source: vllm
     v1/core/kv_cache_utils.py, _check_enough_kv_cache_memory.
     """
-    low, likely, high = (each - null_block for each in available)
-    if likely > 0 and needed <= likely:
-        verdict: Literal["passes", "uncertain"] = "passes" if low > 0 and needed <= low else "uncertain"
-        return Gate(
-            "kv_cache", verdict, "" if verdict == "passes" else _too_small(low, needed, length, longest)
-        )
-    message = _too_small(likely, needed, length, longest)
-    return Gate("kv_cache", "uncertain" if high > 0 and needed <= high else "fails", message)
+    verdicts = [each - null_block > 0 and needed <= each - null_block for each in available]
+    passes, certain = verdicts[1], len(set(verdicts)) == 1
+    if passes and certain:
+        return Gate("kv_cache", passes=True)
+    short = available[0] if passes else available[1]
+    message = _too_small(short - null_block, needed, length, longest)
+    return Gate("kv_cache", passes=passes, certain=certain, message=message)
 
 
 def _too_small(available: float, needed: int, length: int, longest: int) -> str:

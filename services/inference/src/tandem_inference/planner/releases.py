@@ -71,7 +71,9 @@ def parse_release(text: str) -> Release:
     Raises:
         InvalidValueError: not a vLLM version, or one the rules do not reach.
     """
-    match = re.fullmatch(r"v?0\.(\d{1,3})(?:\.(\d{1,3}))?(?:[.+a-z-].{0,40})?", text.strip())
+    match = re.fullmatch(
+        r"v?0\.(\d{1,3})(?:\.(\d{1,3}))?(?:(?:[.]?(?:post|dev|rc)|[+a-z-]).{0,40})?", text.strip()
+    )
     if not match:
         raise InvalidValueError(
             f"vllm_version must look like 0.32 or 0.27.1; got {text!r:.60}", field="vllm_version"

@@ -33,13 +33,13 @@ def token_bytes(attention: Attention, kv_dtype: str, *, tensor_parallel: int = 1
 def state_bytes(linear: LinearState, size: int, *, tensor_parallel: int = 1) -> int:
     """Bytes of a gated delta-net layer's state for one request: convolution tail and recurrent matrix.
 
-    Source: vllm MambaStateShapeCalculator.gated_delta_net_state_shape; both are kept in the model's dtype
-    unless the config asks for float32 (`mamba_ssm_dtype`).
+    Source: vllm MambaStateShapeCalculator.gated_delta_net_state_shape; the matrix is kept in float32
+    where the config asks for it (`mamba_ssm_dtype`).
     """
     channels = 2 * linear.key_dim * linear.key_heads + linear.value_dim * linear.value_heads
     tail = ceil_div(channels, tensor_parallel) * (linear.conv_kernel - 1)
     matrix = ceil_div(linear.value_heads, tensor_parallel) * linear.value_dim * linear.key_dim
-    return tail * size + matrix * size
+    return tail * size + matrix * (linear.state_bytes or size)
 
 
 def hybrid_block_tokens(state: int, per_token: int, *, least: int = BLOCK_TOKENS) -> int:

@@ -45,7 +45,7 @@ class Placed:
     @property
     def reason(self) -> str:
         """Why it would not start, in vLLM's words; empty when it does."""
-        failing = next((gate.message for gate in self.answer.gates if gate.verdict == "fails"), "")
+        failing = next((gate.message for gate in self.answer.gates if not gate.passes), "")
         if failing or self.starts:
             return failing
         return free_memory_gate(

@@ -17,12 +17,14 @@ FAMILIES: Final = frozenset({"qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"})
 def read_hybrid(name: str, family: str, fields: Fields) -> ModelShape:
     """Source: vllm/model_executor/models/qwen3_next.py and qwen3_5.py; attention has an output gate."""
     dims = read_dimensions(fields, head_dim=256)
+    default_state = "auto" if family == "qwen3_next" else "float32"
     linear = LinearState(
         key_heads=fields.count("linear_num_key_heads", default=16),
         value_heads=fields.count("linear_num_value_heads", default=32),
         key_dim=fields.count("linear_key_head_dim", default=128),
         value_dim=fields.count("linear_value_head_dim", default=128),
         conv_kernel=fields.count("linear_conv_kernel_dim", default=4),
+        state_bytes=4 if fields.text("mamba_ssm_dtype", default=default_state) == "float32" else None,
     )
     every = fields.count("full_attention_interval", default=4)
     kinds = fields.words("layer_types") or tuple(

@@ -24,13 +24,17 @@ class Latent:
 
 @dataclass(frozen=True, slots=True)
 class LinearState:
-    """A gated delta-net layer: heads and convolution whose state replaces the KV cache."""
+    """A gated delta-net layer: heads and convolution whose state replaces the KV cache.
+
+    `state_bytes` is the recurrent matrix' element size where the config fixes it (`mamba_ssm_dtype`).
+    """
 
     key_heads: int
     value_heads: int
     key_dim: int
     value_dim: int
     conv_kernel: int
+    state_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ def _scheme(method: str, section: Fields) -> str:
     if method in direct:
         return direct[method]
     raise UnreadableConfigError(
-        f"quant_method {method!r:.40} is not known; known: awq, gptq, fp8, bitsandbytes, compressed-tensors, mxfp4",
+        f"{section.where}: quant_method {method!r:.40} is not known; known: awq, gptq, fp8, bitsandbytes, compressed-tensors, mxfp4",
         field="quantization_config",
     )
 
