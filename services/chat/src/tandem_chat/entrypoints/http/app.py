@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -14,10 +15,10 @@ from tandem_chat import __version__
 from tandem_chat.bootstrap import bootstrap
 from tandem_chat.entrypoints.http import conversations, feedback, health, replies
 from tandem_chat.entrypoints.http.body_limit import BodyLimit
+from tandem_chat.entrypoints.http.documentation import problem_schemas
 from tandem_chat.entrypoints.http.problems import install_problem_handlers
 from tandem_chat.entrypoints.http.security_headers import SecurityHeaders
 from tandem_chat.settings import ChatSettings
-from tandem_contracts.problem import Problem
 from tandem_telemetry import instrument_app
 
 _WEB = Path(__file__).parents[2] / "web"
@@ -32,14 +33,13 @@ def create_app(settings: ChatSettings) -> FastAPI:
             app.state.use_cases = use_cases
             yield
 
-    app = FastAPI(
+    app = _Chat(
         title="Tandem chat",
         version=__version__,
         lifespan=lifespan,
         docs_url=None,  # the documentation page loads scripts from elsewhere; /openapi.json stays
         redoc_url=None,
         redirect_slashes=False,
-        responses={422: {"model": Problem}},
     )
     app.state.settings = settings
     install_problem_handlers(app)
@@ -52,6 +52,13 @@ def create_app(settings: ChatSettings) -> FastAPI:
     # Asked last: a mount on "/" would match every path, and hide that a known one has other methods.
     app.router.default = _WebPage(directory=_WEB, html=True)
     return app
+
+
+class _Chat(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"].update(problem_schemas())
+        return document
 
 
 class _WebPage(StaticFiles):

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from tandem_chat.domain.errors import ConversationNotFoundError
 from tandem_chat.entrypoints.http.cursor import decode_cursor, encode_cursor
 from tandem_chat.entrypoints.http.dependencies import ResourceId, UseCasesDep
+from tandem_chat.entrypoints.http.documentation import problems
 from tandem_chat.entrypoints.http.schemas import (
     ConversationBody,
     ConversationPage,
@@ -14,7 +16,7 @@ from tandem_chat.entrypoints.http.schemas import (
     NewConversation,
 )
 
-router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
+router = APIRouter(prefix="/v1/conversations", tags=["conversations"], responses=problems())
 
 
 @router.post("", status_code=201)
@@ -40,7 +42,7 @@ async def list_conversations(
     )
 
 
-@router.get("/{conversation_id}")
+@router.get("/{conversation_id}", responses=problems(ConversationNotFoundError))
 async def read_conversation(use_cases: UseCasesDep, conversation_id: ResourceId) -> ConversationWithMessages:
     """Read a conversation with its messages."""
     conversation, messages = await use_cases.conversations.read(conversation_id)
@@ -50,7 +52,7 @@ async def read_conversation(use_cases: UseCasesDep, conversation_id: ResourceId)
     )
 
 
-@router.delete("/{conversation_id}", status_code=204)
+@router.delete("/{conversation_id}", status_code=204, responses=problems(ConversationNotFoundError))
 async def delete_conversation(use_cases: UseCasesDep, conversation_id: ResourceId) -> None:
     """Delete a conversation for good, with its messages and feedback."""
     await use_cases.conversations.delete(conversation_id)

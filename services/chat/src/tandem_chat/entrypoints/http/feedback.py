@@ -6,14 +6,25 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from tandem_chat.domain.errors import (
+    ConversationNotFoundError,
+    FeedbackNotFoundError,
+    NothingToJudgeError,
+    ReplyInProgressError,
+)
 from tandem_chat.domain.feedback import Feedback
 from tandem_chat.entrypoints.http.dependencies import ResourceId, UseCasesDep
+from tandem_chat.entrypoints.http.documentation import problems
 from tandem_chat.entrypoints.http.schemas import FeedbackBody, FeedbackList, NewFeedback
 
-router = APIRouter(prefix="/v1", tags=["feedback"])
+router = APIRouter(prefix="/v1", tags=["feedback"], responses=problems())
 
 
-@router.post("/conversations/{conversation_id}/feedback", status_code=202)
+@router.post(
+    "/conversations/{conversation_id}/feedback",
+    status_code=202,
+    responses=problems(ConversationNotFoundError, ReplyInProgressError, NothingToJudgeError),
+)
 async def request_feedback(
     use_cases: UseCasesDep, conversation_id: ResourceId, response: Response, body: NewFeedback | None = None
 ) -> FeedbackBody:
@@ -23,7 +34,7 @@ async def request_feedback(
     return FeedbackBody.of(feedback)
 
 
-@router.get("/conversations/{conversation_id}/feedback")
+@router.get("/conversations/{conversation_id}/feedback", responses=problems(ConversationNotFoundError))
 async def list_feedback(use_cases: UseCasesDep, conversation_id: ResourceId) -> FeedbackList:
     """List a conversation's feedback, newest first."""
     found = await use_cases.follow_feedback.of_conversation(conversation_id)
@@ -34,13 +45,17 @@ async def _existing(use_cases: UseCasesDep, feedback_id: ResourceId) -> Feedback
     return await use_cases.follow_feedback.read(feedback_id)
 
 
-@router.get("/feedback/{feedback_id}")
+@router.get("/feedback/{feedback_id}", responses=problems(FeedbackNotFoundError))
 async def read_feedback(feedback: Annotated[Feedback, Depends(_existing)]) -> FeedbackBody:
     """Read one feedback."""
     return FeedbackBody.of(feedback)
 
 
-@router.get("/feedback/{feedback_id}/events", response_class=EventSourceResponse)
+@router.get(
+    "/feedback/{feedback_id}/events",
+    response_class=EventSourceResponse,
+    responses=problems(FeedbackNotFoundError),
+)
 async def follow_feedback(
     use_cases: UseCasesDep, feedback: Annotated[Feedback, Depends(_existing)]
 ) -> AsyncIterator[ServerSentEvent]:

@@ -2,7 +2,9 @@
 
 from fastapi import APIRouter
 
+from tandem_chat.domain.errors import EngineNotReadyError, EngineRefusedError
 from tandem_chat.entrypoints.http.dependencies import UseCasesDep
+from tandem_chat.entrypoints.http.documentation import problems
 
 router = APIRouter(tags=["operation"])
 
@@ -13,7 +15,7 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", responses=problems(EngineRefusedError, EngineNotReadyError))
 async def ready(use_cases: UseCasesDep) -> dict[str, str]:
     """Say that the database answers and the engine serves; 503 with the reason otherwise."""
     async with use_cases.store.read() as transaction:

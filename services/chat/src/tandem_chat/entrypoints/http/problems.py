@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from tandem_chat.domain import errors
+from tandem_chat.domain.conversation import Message
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem, field_errors
 from tandem_messaging.errors import TandemError, TransientError
 
@@ -28,6 +29,7 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.EngineNotReadyError: (503, "engine_not_ready"),
     errors.EngineBrokeOffError: (502, "engine_broke_off"),
 }
+_DEFECT_CODE: Final = "internal_error"
 _RETRY_AFTER_SECONDS: Final = 2.0
 _HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 _HTTP_DETAILS: Final = {
@@ -53,6 +55,15 @@ def problem_of(error: TandemError, instance: str | None = None) -> Problem:
         code=code,
         instance=instance,
         errors=fields,
+    )
+
+
+def problem_of_failed_reply(reply: Message) -> Problem:
+    """Describe why a stored reply failed, in the same words whether it failed now or long ago."""
+    statuses = {code: status for status, code in PROBLEMS.values()}
+    code = reply.error_code or _DEFECT_CODE
+    return Problem(
+        title="Reply failed", status=statuses.get(code, 500), detail=reply.error_detail or "", code=code
     )
 
 
@@ -117,7 +128,7 @@ def _on_defect(request: Request, error: Exception) -> JSONResponse:
             title=HTTPStatus.INTERNAL_SERVER_ERROR.phrase,
             status=500,
             detail="Chat failed on this request. The log tells why; the request can be repeated.",
-            code="internal_error",
+            code=_DEFECT_CODE,
             instance=request.url.path,
         )
     )

@@ -12,11 +12,21 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from tandem_chat.bootstrap import UseCases
 from tandem_chat.domain.conversation import Message, MessageState
-from tandem_chat.domain.errors import MessageNotFoundError
+from tandem_chat.domain.errors import (
+    ConversationNotFoundError,
+    EngineNotReadyError,
+    EngineRefusedError,
+    MessageNotFoundError,
+    MessageTooLongError,
+    ReplyInProgressError,
+    ReplyNotRetryableError,
+)
 from tandem_chat.entrypoints.http.dependencies import ResourceId, SettingsDep, UseCasesDep
+from tandem_chat.entrypoints.http.documentation import problems
+from tandem_chat.entrypoints.http.problems import problem_of_failed_reply
 from tandem_chat.entrypoints.http.schemas import MessageBody, NewMessage
 
-router = APIRouter(prefix="/v1", tags=["replies"])
+router = APIRouter(prefix="/v1", tags=["replies"], responses=problems())
 
 
 async def _posted(
@@ -39,7 +49,17 @@ async def _existing(use_cases: UseCasesDep, message_id: ResourceId) -> Message:
 
 
 # Errors must be raised in dependencies: once a generator runs, the answer has begun with 200.
-@router.post("/conversations/{conversation_id}/messages", response_class=EventSourceResponse)
+@router.post(
+    "/conversations/{conversation_id}/messages",
+    response_class=EventSourceResponse,
+    responses=problems(
+        ConversationNotFoundError,
+        ReplyInProgressError,
+        MessageTooLongError,
+        EngineRefusedError,
+        EngineNotReadyError,
+    ),
+)
 async def post_message(
     use_cases: UseCasesDep, posted: Annotated[tuple[Message, Message], Depends(_posted)]
 ) -> AsyncIterator[ServerSentEvent]:
@@ -50,7 +70,18 @@ async def post_message(
         yield event
 
 
-@router.post("/replies/{message_id}/retry", response_class=EventSourceResponse)
+@router.post(
+    "/replies/{message_id}/retry",
+    response_class=EventSourceResponse,
+    responses=problems(
+        MessageNotFoundError,
+        ReplyInProgressError,
+        ReplyNotRetryableError,
+        MessageTooLongError,
+        EngineRefusedError,
+        EngineNotReadyError,
+    ),
+)
 async def retry_reply(
     use_cases: UseCasesDep, reply: Annotated[Message, Depends(_retried)]
 ) -> AsyncIterator[ServerSentEvent]:
@@ -60,7 +91,11 @@ async def retry_reply(
         yield event
 
 
-@router.get("/replies/{message_id}/events", response_class=EventSourceResponse)
+@router.get(
+    "/replies/{message_id}/events",
+    response_class=EventSourceResponse,
+    responses=problems(MessageNotFoundError),
+)
 async def follow_reply(
     use_cases: UseCasesDep,
     reply: Annotated[Message, Depends(_existing)],
@@ -72,13 +107,13 @@ async def follow_reply(
         yield event
 
 
-@router.get("/replies/{message_id}")
+@router.get("/replies/{message_id}", responses=problems(MessageNotFoundError))
 async def read_reply(reply: Annotated[Message, Depends(_existing)]) -> MessageBody:
     """Read a reply as far as it is stored."""
     return MessageBody.of(reply)
 
 
-@router.post("/replies/{message_id}/stop", status_code=202)
+@router.post("/replies/{message_id}/stop", status_code=202, responses=problems(MessageNotFoundError))
 async def stop_reply(use_cases: UseCasesDep, message_id: ResourceId) -> MessageBody:
     """Stop a reply; its text so far is kept."""
     return MessageBody.of(await use_cases.follow_reply.stop(message_id))
@@ -101,13 +136,5 @@ async def _events(use_cases: UseCases, message_id: str, *, after: int) -> AsyncI
     except MessageNotFoundError:  # deleted while it was read
         return
     if reply.state == MessageState.FAILED:
-        yield ServerSentEvent(
-            event="problem",
-            data={
-                "type": "about:blank",
-                "title": "Reply failed",
-                "code": reply.error_code,
-                "detail": reply.error_detail,
-            },
-        )
+        yield ServerSentEvent(event="problem", data=problem_of_failed_reply(reply))
     yield ServerSentEvent(event="end", data={"reply": MessageBody.of(reply)})

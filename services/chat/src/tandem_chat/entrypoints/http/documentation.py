@@ -1,0 +1,36 @@
+"""Tells in the OpenAPI document which problems a route may answer with; the table itself is in `problems`."""
+
+from collections import defaultdict
+from http import HTTPStatus
+from typing import Any, Final
+
+from tandem_chat.entrypoints.http.problems import PROBLEMS
+from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
+from tandem_messaging.errors import TandemError
+
+_SCHEMA_PLACE: Final = "#/components/schemas/{model}"
+_CONTENT: Final = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _SCHEMA_PLACE.format(model=Problem.__name__)}}}
+
+
+def problems(*errors: type[TandemError]) -> dict[int | str, dict[str, Any]]:
+    """Return FastAPI's `responses` of a route that may raise `errors`, and refuses bad input like every other."""
+    codes: defaultdict[int, list[str]] = defaultdict(
+        list, {413: ["body_too_large"], 422: ["invalid_request"]}
+    )
+    for error in errors:
+        status, code = PROBLEMS[error]
+        codes[status].append(code)
+    return {
+        status: {
+            "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in found)}",
+            "content": _CONTENT,
+        }
+        for status, found in sorted(codes.items())
+    }
+
+
+def problem_schemas() -> dict[str, Any]:
+    """Return the schemas that the responses refer to, by name."""
+    schema = Problem.model_json_schema(ref_template=_SCHEMA_PLACE)
+    parts: dict[str, Any] = schema.pop("$defs", {})
+    return {**parts, Problem.__name__: schema}
