@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from tandem_local.checkout import ROOT, program
 from tandem_local.emulator import emulator_command
-from tandem_local.run_settings import LOOPBACK, RunSettings
+from tandem_local.run_settings import LOOPBACK, SMALL_MODEL, RunSettings
 
 # Services end their open work first; the engine has to give its memory back.
 STOP_SECONDS = {"chat": 15, "feedback": 15, "inference": 30, "emulator": 5}
 # At a terminal nobody waits for a worker to finish its requests: they are kept, and done at the next start.
 FEEDBACK_DRAIN_SECONDS = 5
+# At its own default of 1.0 a model of this size makes up words.
+SMALL_MODEL_TEMPERATURE = "0.1"
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def service_environment(name: str, settings: RunSettings) -> dict[str, str]:
         defaults[f"{prefix}INFERENCE_URL"] = settings.inference_url
         defaults[f"{prefix}MODEL"] = settings.model
         defaults[f"{prefix}PUBSUB_PROJECT"] = settings.project
+    if name == "chat" and settings.model == SMALL_MODEL:
+        defaults[f"{prefix}TEMPERATURE"] = SMALL_MODEL_TEMPERATURE
     if name == "feedback":
         defaults[f"{prefix}DRAIN_SECONDS"] = str(FEEDBACK_DRAIN_SECONDS)
     where = {f"{prefix}HOST": LOOPBACK, f"{prefix}PORT": str(port)}

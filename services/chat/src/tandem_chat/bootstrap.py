@@ -51,7 +51,9 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[UseCases]:
         database = Database(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
         token = settings.inference_token.get_secret_value() if settings.inference_token else None
-        engine = InferenceGateway(str(settings.inference_url), settings.model, token)
+        engine = InferenceGateway(
+            str(settings.inference_url), settings.model, token, temperature=settings.temperature
+        )
         stack.push_async_callback(engine.close)
         pubsub = await stack.enter_async_context(connect(settings.pubsub_project))
 

@@ -10,7 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ChatSettings(BaseSettings):
     """Every setting of the chat service. Times in seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="TANDEM_CHAT_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TANDEM_CHAT_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     host: str = Field(
         default="127.0.0.1", description="Address to listen on. Only loopback: there is no sign-in yet."
@@ -28,6 +30,12 @@ class ChatSettings(BaseSettings):
     )
     model: str = Field(
         default="smollm2-135m-instruct", description="Model or adapter that writes the replies."
+    )
+    temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="Sampling temperature of replies; empty leaves it to the model's own default.",
     )
     max_reply_tokens: int = Field(default=512, ge=1, description="Longest reply, in the model's tokens.")
     max_message_chars: int = Field(

@@ -10,7 +10,7 @@ class FeedbackSettings(BaseSettings):
     """Every setting of the feedback service. Times in seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TANDEM_FEEDBACK_", env_file=".env", extra="ignore", frozen=True
+        env_prefix="TANDEM_FEEDBACK_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     host: str = Field(

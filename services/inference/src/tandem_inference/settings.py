@@ -20,7 +20,9 @@ _PREFIX = "TANDEM_INFERENCE_"
 class InferenceSettings(BaseSettings):
     """Every setting of the inference service. Times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     host: str = Field(
         default="127.0.0.1",

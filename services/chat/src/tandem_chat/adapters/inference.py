@@ -27,7 +27,9 @@ _CLASS_HEADER = {"X-Tandem-Class": "interactive"}
 class InferenceGateway:
     """The engine, reached over HTTP. Close it with the application."""
 
-    def __init__(self, base_url: str, model: str, token: str | None) -> None:
+    def __init__(
+        self, base_url: str, model: str, token: str | None, *, temperature: float | None = None
+    ) -> None:
         headers = dict(_CLASS_HEADER)
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -41,6 +43,7 @@ class InferenceGateway:
         )
         instrument_client(self._client)
         self._model = model
+        self._sampling = {} if temperature is None else {"temperature": temperature}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -74,6 +77,7 @@ class InferenceGateway:
             "messages": _as_json(messages),
             "max_tokens": max_tokens,
             "stream": True,
+            **self._sampling,
         }
         request = self._client.build_request("POST", "/v1/chat/completions", json=body)
         try:

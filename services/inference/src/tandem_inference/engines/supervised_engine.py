@@ -11,6 +11,7 @@ import httpx
 
 from tandem_inference import metrics
 from tandem_inference.engines.declaration import Engine
+from tandem_inference.engines.engine_log import read_line
 from tandem_inference.engines.engine_process import EngineProcess
 from tandem_inference.engines.ports import refuse_taken_port
 from tandem_inference.engines.restart_policy import RestartPolicy
@@ -24,7 +25,6 @@ _HEALTH_EVERY_SECONDS = 0.25
 _HEALTH_TIMEOUT_SECONDS = 5.0
 _RETRY_AFTER_STARTING_SECONDS = 5
 _RETRY_AFTER_FAILED_SECONDS = 60
-_VLLM_LEVELS = {"CRITICAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARNING": logging.WARNING}
 
 
 class EngineState(StrEnum):
@@ -175,14 +175,8 @@ class SupervisedEngine:
             self.settled.set()
 
     def _log_line(self, line: str) -> None:
-        logger.log(_level_of(line), "engine.log", extra={"engine": self.declared.name, "line": line})
-
-
-def _level_of(line: str) -> int:
-    """The level that vLLM wrote near the line's start; its list of fifty routes at each start is for debugging."""
-    if "] Route: /" in line:
-        return logging.DEBUG
-    return next((level for word, level in _VLLM_LEVELS.items() if f"{word} " in line[:40]), logging.INFO)
+        level, text = read_line(line)
+        logger.log(level, "engine.log", extra={"engine": self.declared.name, "line": text})
 
 
 def _in_words(exit_code: int) -> str:
