@@ -1,10 +1,9 @@
 """A browser, a page in it that tolerates no script error, and the chat service that the page is tried against.
 
-The tests that only use `chat_url` hold for every working chat service: they run against the one named by
-TANDEM_TEST_CHAT_URL, and against the one in memory otherwise. Those marked `stub_chat` set its behaviour.
+The tests that only use `chat_url` hold for every working chat service: they run against the one in memory and against the
+real stack with its real model. Those marked `stub_chat` set the behaviour of the one in memory.
 """
 
-import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Error, Request, async_playwright, expect
 
 from tests.e2e.web_page.chat_page import ChatPage
+from tests.support.stack import Stack
 from tests.support.stub_chat import StubChat
 from tests.support.stub_chat_app import serve
 
@@ -53,11 +53,13 @@ async def stub() -> AsyncIterator[StubChat]:
         yield chat
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session", params=["chat in memory", "real stack"])
 async def chat_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    if real := os.environ.get("TANDEM_TEST_CHAT_URL"):
+    if request.param == "real stack":
+        stack: Stack = request.getfixturevalue("stack")
+        stack.wait_ready("chat")
         expect.set_options(timeout=REAL_PATIENCE_S * 1000)
-        yield real.rstrip("/")
+        yield stack.chat_url
         return
     async with serve(StubChat()) as url:
         yield url
