@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tandem_chat.adapters.sql.store import SqlStore, SqlTransaction
-from tandem_chat.adapters.sql.tables import metadata
+from tandem_chat.adapters.sql.tables import metadata, outbox
 from tandem_chat.application.conversations import Conversations
 from tandem_chat.application.follow_feedback import FollowFeedback
 from tandem_chat.application.follow_reply import FollowReply
@@ -21,7 +21,8 @@ from tandem_chat.application.request_feedback import RequestFeedback
 from tandem_chat.application.run_replies import ReplyLimits, ReplyRunner
 from tandem_chat.domain.conversation import Message
 from tandem_chat.domain.prompt import PromptMessage
-from tandem_messaging.database import Database
+from tandem_messaging.database import Database, database_now
+from tandem_messaging.outbox import OutboxRow, claim_due
 
 MARKUP_TOKENS_PER_MESSAGE = 4
 
@@ -171,6 +172,14 @@ async def chat_database(file: Path) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+async def outbox_rows(database: Database) -> list[OutboxRow]:
+    """Take all that waits to be published, as the relay would."""
+    async with database.write() as session:
+        now = await database_now(session)
+        until = now + timedelta(minutes=1)
+        return await claim_due(session, outbox, owner="test", now=now, until=until, limit=100)
 
 
 async def create_tables(url: str) -> None:

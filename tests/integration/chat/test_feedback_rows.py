@@ -7,13 +7,14 @@ from sqlalchemy import select, update
 
 from tandem_chat.adapters.sql.feedback_rows import mark_queued
 from tandem_chat.adapters.sql.store import SqlStore
-from tandem_chat.adapters.sql.tables import feedback, outbox
+from tandem_chat.adapters.sql.tables import feedback
 from tandem_chat.domain.conversation import Conversation
 from tandem_chat.domain.errors import FeedbackNotFoundError
 from tandem_chat.domain.feedback import Feedback, FeedbackState
 from tandem_contracts.envelope import decode
 from tandem_messaging.database import Database, database_now
-from tandem_messaging.outbox import OutboxRow, claim_due
+from tandem_messaging.outbox import OutboxRow
+from tests.support.chat_builders import outbox_rows
 from tests.support.chat_events import REQUESTED_AT, add_feedback, completed, failed, requested
 
 FIRST_WAIT_SECONDS = 60.0
@@ -26,16 +27,9 @@ async def conversation_id(store: SqlStore) -> str:
     return "c"
 
 
-async def _take_outbox(database: Database) -> list[OutboxRow]:
-    async with database.write() as session:
-        now = await database_now(session)
-        until = now + timedelta(minutes=1)
-        return await claim_due(session, outbox, owner="test", now=now, until=until, limit=100)
-
-
 async def _publish(database: Database) -> list[OutboxRow]:
     """Do what the relay does once Pub/Sub has the events."""
-    rows = await _take_outbox(database)
+    rows = await outbox_rows(database)
     async with database.write() as session:
         await mark_queued(session, rows)
     return rows
@@ -56,7 +50,7 @@ async def test_request_and_its_event_are_stored_together(
 ) -> None:
     await add_feedback(store, conversation_id, feedback_id="f")
 
-    (row,) = await _take_outbox(database)
+    (row,) = await outbox_rows(database)
 
     assert decode(row.data, row.attributes).event == requested("f", conversation_id)
     assert (row.topic, row.ordering_key) == ("feedback-requests", conversation_id)
@@ -73,7 +67,7 @@ async def test_request_that_is_rolled_back_leaves_no_event(
             await transaction.add_feedback(pending, event, reannounce_at=REQUESTED_AT)
             raise RuntimeError("on purpose")
 
-    assert await _take_outbox(database) == []
+    assert await outbox_rows(database) == []
     with pytest.raises(FeedbackNotFoundError):
         await _state(store)
 

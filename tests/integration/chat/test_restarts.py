@@ -1,5 +1,6 @@
 """Chat killed or stopped while it answers: no text is lost, and the reply can be written again."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.chat_builders import eventually
-from tests.support.chat_process import ChatProcess, StubInference, web_app
+from tests.support.chat_process import ChatProcess, StubInference, WebApp, web_app
 
 QUESTION = " ".join(f"w{n}" for n in range(500))
 
@@ -85,19 +86,42 @@ async def test_stopped_chat_exits_with_0_and_interrupts_the_reply_with_all_its_t
 ) -> None:
     _, reply_id, saved = await _begin_and_save_some(chat, inference)
     asked = inference.asked(QUESTION)
-    async with web_app(chat) as app, app.posting(await app.new_conversation(), "a reader " * 300) as events:
-        await anext(events)
+    async with web_app(chat) as app:
+        reader = asyncio.create_task(app.follow(reply_id))
+        feedback_reader = await _follow_open_feedback(app)
 
-        assert chat.terminate() == 0
+        assert await asyncio.to_thread(chat.terminate) == 0
 
+        shown = (await reader).reply
+        await feedback_reader
     await eventually(lambda: asked.outcome == "disconnected", "the engine to be free")
+    assert "Traceback" not in chat.log()
     chat.start()
     async with web_app(chat) as app:
         ended = await app.reply(reply_id)
+    assert ended == shown
     assert (ended["state"], ended["error"]["code"]) == ("interrupted", "chat_restarted")
     assert ended["content"].startswith(saved)
     assert f"You said: {QUESTION}".startswith(ended["content"])
     assert await _retried(chat, inference, reply_id) == f"You said: {QUESTION}"
+
+
+async def _follow_open_feedback(app: WebApp) -> asyncio.Task[bytes]:
+    """Follow a feedback whose request cannot leave: there is no broker."""
+    conversation_id = await app.new_conversation()
+    await app.ask(conversation_id, "short")
+    response = await app.http.post(f"/v1/conversations/{conversation_id}/feedback")
+    assert response.status_code == 202
+    begun = asyncio.Event()
+
+    async def read() -> bytes:
+        async with app.http.stream("GET", f"{response.headers['Location']}/events") as stream:
+            begun.set()
+            return await stream.aread()
+
+    reader = asyncio.create_task(read())
+    await begun.wait()
+    return reader
 
 
 def test_wrong_setting_is_named_in_one_line(tmp_path: Path, inference: StubInference) -> None:

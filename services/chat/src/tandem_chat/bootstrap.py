@@ -1,7 +1,7 @@
 """Builds chat's use cases from its settings, and closes everything in reverse order."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,6 +42,7 @@ class UseCases:
     follow_reply: FollowReply
     request_feedback: RequestFeedback
     follow_feedback: FollowFeedback
+    end_streams: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -88,6 +89,10 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[UseCases]:
         stack.push_async_callback(consumer.drain)
         stack.push_async_callback(runner.close)
 
+        async def end_streams() -> None:
+            follow_feedback.close()
+            await runner.close()
+
         yield UseCases(
             engine=engine,
             store=store,
@@ -100,6 +105,7 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[UseCases]:
                 on_committed=relay.wake,
             ),
             follow_feedback=follow_feedback,
+            end_streams=end_streams,
         )
 
 

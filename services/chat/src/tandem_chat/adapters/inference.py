@@ -65,8 +65,13 @@ class InferenceGateway:
             raise _unreachable(error) from error
         if response.status_code != httpx.codes.OK:
             raise _refusal(response.status_code, response.content, response.headers)
-        counted = response.json()
-        return TokenCount(prompt_tokens=counted["count"], window_tokens=counted["max_model_len"])
+        try:
+            counted = response.json()
+            return TokenCount(prompt_tokens=counted["count"], window_tokens=counted["max_model_len"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise EngineRefusedError(
+                "inference: expected a token count from /tokenize, got something else; check the address"
+            ) from error
 
     @asynccontextmanager
     async def stream_reply(
@@ -101,13 +106,20 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[ReplyPiece]:
                 continue
             chunk = json.loads(data)
             if "error" in chunk:
-                raise EngineBrokeOffError(str(chunk["error"].get("message", "the engine failed")))
+                raise EngineBrokeOffError(_message(data) or "the engine failed")
             for choice in chunk["choices"]:
-                yield ReplyPiece(choice["delta"].get("content") or "", choice.get("finish_reason"))
+                yield ReplyPiece(_storable(choice["delta"].get("content") or ""), choice.get("finish_reason"))
+    except (ValueError, LookupError, TypeError) as error:
+        raise EngineBrokeOffError("an event of the stream could not be read") from error
     except httpx.TransportError as error:
         raise EngineBrokeOffError(f"connection to inference lost ({type(error).__name__})") from error
     if not finished:
         raise EngineBrokeOffError("the stream ended without its closing mark")
+
+
+def _storable(text: str) -> str:
+    """Replace the few characters that a model may sample and a database cannot store."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 async def _event_data(response: httpx.Response) -> AsyncIterator[bytes]:

@@ -30,6 +30,7 @@ class FollowFeedback:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._closing = False
 
     async def read(self, feedback_id: str) -> Feedback:
         """Return one feedback. Raises FeedbackNotFoundError."""
@@ -43,12 +44,12 @@ class FollowFeedback:
             return await transaction.feedback_of(conversation_id)
 
     async def follow(self, feedback_id: str) -> AsyncIterator[Feedback]:
-        """Yield the feedback now and at each change until its end, or until it is deleted."""
+        """Yield the feedback now and at each change until its end, or until it is deleted or chat closes."""
         shown: Feedback | None = None
         changed = asyncio.Event()
         self._followers[feedback_id].add(changed)
         try:
-            while shown is None or not shown.state.is_final:
+            while not self._closing and (shown is None or not shown.state.is_final):
                 changed.clear()
                 feedback = await self.read(feedback_id)
                 if feedback != shown:
@@ -61,6 +62,12 @@ class FollowFeedback:
             return
         finally:
             self._leave(feedback_id, changed)
+
+    def close(self) -> None:
+        """End every stream of this process; its readers come again and find another process."""
+        self._closing = True
+        for feedback_id in self._followers:
+            self.announce(feedback_id)
 
     def _leave(self, feedback_id: str, changed: asyncio.Event) -> None:
         self._followers[feedback_id].discard(changed)

@@ -66,9 +66,15 @@ def serve(settings: ChatSettings) -> None:
     from tandem_chat.entrypoints.http.server import run_until_told_to_stop
 
     logger.info("chat.starting", extra={"settings": settings.model_dump(mode="json")})
+    app = create_app(settings)
+
+    async def end_streams() -> None:
+        await app.state.use_cases.end_streams()
+
     run_until_told_to_stop(
-        create_app(settings),
+        app,
         settings.host,
         settings.port,
+        end_streams=end_streams,
         close_connections_seconds=_CLOSE_CONNECTIONS_SECONDS,
     )

@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -11,7 +12,14 @@ from fastapi import FastAPI
 
 
 class _Server(uvicorn.Server):
-    """uvicorn itself would raise the signal again once it has stopped, and the exit code would tell of a failure."""
+    """uvicorn itself would raise the signal again once it has stopped, and the exit code would tell of a failure.
+
+    It would also cut open streams in the middle; `end_streams` lets each end with what it has to say.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -20,9 +28,20 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._end_streams()
+        await super().shutdown(sockets)
 
-def run_until_told_to_stop(app: FastAPI, host: str, port: int, *, close_connections_seconds: int) -> None:
-    """Serve `app`; on the first signal stop listening, give open streams a moment, then end the app.
+
+def run_until_told_to_stop(
+    app: FastAPI,
+    host: str,
+    port: int,
+    *,
+    end_streams: Callable[[], Awaitable[None]],
+    close_connections_seconds: int,
+) -> None:
+    """Serve `app`; on the first signal end the streams, give open connections a moment, then end the app.
 
     Exits the process with 1 when the app or its port could not be had; the log tells why.
     """
@@ -34,7 +53,7 @@ def run_until_told_to_stop(app: FastAPI, host: str, port: int, *, close_connecti
         access_log=False,
         timeout_graceful_shutdown=close_connections_seconds,
     )
-    server = _Server(config)
+    server = _Server(config, end_streams)
     server.run()
     if not server.started:
         sys.exit(1)
