@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -160,18 +159,6 @@ async def eventually(look: Callable[[], object], what: str, *, seconds: float = 
         if clock() > deadline:
             pytest.fail(f"waited {seconds:.0f} s in vain for {what}", pytrace=False)
         await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def chat_database(file: Path) -> AsyncIterator[Database]:
-    """Give a SQLite database with chat's tables."""
-    url = f"sqlite+aiosqlite:///{file}"
-    await create_tables(url)
-    database = Database(url)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 async def outbox_rows(database: Database) -> list[OutboxRow]:
