@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 TANDEM := PYTHONPATH=local/src $(PYTHON) -m tandem_local
 DEV := .venvs/dev/bin
-CODE := libs services local tests docs $(wildcard benchmarks)
+CODE := libs services local tests $(if $(wildcard benchmarks/*.py benchmarks/*/*.py),benchmarks)
 
 help: ## List the targets
 	@awk -f local/help.awk $(MAKEFILE_LIST)
