@@ -132,15 +132,28 @@ def blocking(calls: int) -> Handler:
     return Handler(*[None] * calls)
 
 
-async def test_only_free_slots_are_pulled_when_there_is_more(stage: Stage) -> None:
-    await stage.publish(*[a_message() for _ in range(10)])
-    handler = blocking(10)
-    async with stage.consuming(handler):
-        await eventually("all slots are taken", lambda: len(handler.started) == LIMITS.slots)
-        assert len(stage.subscriber.pulled) == LIMITS.slots
-        handler.gate.set()
-        await eventually("all are done", lambda: len(handler.finished) == 10)
-    assert max(stage.subscriber.asked) == LIMITS.slots
+async def test_no_more_is_held_than_there_are_slots_when_they_free_up_one_by_one(stage: Stage) -> None:
+    turns = asyncio.Semaphore(0)
+    running, done, peak = 0, 0, 0
+
+    async def handle(_: Envelope) -> None:
+        nonlocal running, done, peak
+        running += 1
+        peak = max(peak, running)
+        await turns.acquire()
+        running -= 1
+        done += 1
+
+    def reached(running_now: int, done_now: int) -> Callable[[], bool]:
+        return lambda: (running, done) == (running_now, done_now)
+
+    await stage.publish(*[a_message() for _ in range(8)])
+    async with stage.consuming(handle):
+        for finished in range(9):
+            await eventually("slots are full again", reached(min(LIMITS.slots, 8 - finished), finished))
+            turns.release()
+    assert peak == LIMITS.slots
+    assert len(stage.subscriber.pulled) == 8
     assert min(stage.subscriber.asked) >= 1
 
 
