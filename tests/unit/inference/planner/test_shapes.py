@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,157 @@ COUNTED = [entry for entry in entries() if entry.parameters]
 @pytest.mark.parametrize("entry", COUNTED, ids=lambda entry: entry.id)
 def test_parameters_equal_the_model_card_for_every_counted_entry(entry: Entry) -> None:
     assert parameter_count(shape_of(entry.id)) == entry.parameters
+
+
+UNLISTED: dict[str, tuple[dict[str, Any], int]] = {
+    "olmo2": (
+        {
+            "hidden_size": 5120,
+            "intermediate_size": 13824,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 40,
+            "num_key_value_heads": 40,
+            "vocab_size": 100352,
+        },
+        13_716_198_400,
+    ),
+    "cohere": (
+        {
+            "hidden_size": 8192,
+            "intermediate_size": 22528,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 64,
+            "num_key_value_heads": 64,
+            "vocab_size": 256000,
+        },
+        34_980_831_232,
+    ),
+    "starcoder2": (
+        {
+            "hidden_size": 3072,
+            "intermediate_size": 12288,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 24,
+            "num_key_value_heads": 2,
+            "vocab_size": 49152,
+            "use_bias": True,
+        },
+        3_030_371_328,
+    ),
+    "glm4": (
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 13696,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 2,
+            "head_dim": 128,
+            "vocab_size": 151552,
+            "attention_bias": True,
+        },
+        9_400_279_040,
+    ),
+    "exaone": (
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": None,
+            "num_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "vocab_size": 102400,
+        },
+        7_818_448_896,
+    ),
+    "olmoe": (
+        {
+            "hidden_size": 2048,
+            "intermediate_size": 1024,
+            "num_hidden_layers": 16,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 16,
+            "vocab_size": 50304,
+            "num_experts": 64,
+            "num_experts_per_tok": 8,
+        },
+        6_919_161_856,
+    ),
+    "chatglm": (
+        {
+            "hidden_size": 4096,
+            "intermediate_size": None,
+            "ffn_hidden_size": 13696,
+            "num_hidden_layers": None,
+            "num_layers": 40,
+            "num_attention_heads": 32,
+            "num_key_value_heads": None,
+            "multi_query_group_num": 2,
+            "multi_query_attention": True,
+            "padded_vocab_size": 151552,
+            "vocab_size": None,
+            "kv_channels": 128,
+            "seq_length": 131072,
+            "add_qkv_bias": True,
+        },
+        9_399_951_360,
+    ),
+    "qwen": (
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 22016,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": None,
+            "vocab_size": 151936,
+            "kv_channels": 128,
+        },
+        7_721_324_544,
+    ),
+    "baichuan": (
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 11008,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": None,
+            "vocab_size": 125696,
+            "model_max_length": 4096,
+        },
+        7_505_973_248,
+    ),
+}
+
+
+@pytest.mark.parametrize("family", UNLISTED)
+def test_configs_outside_the_catalogue_are_read_exactly(family: str) -> None:
+    changes, parameters = UNLISTED[family]
+    assert parameter_count(shape_from_config("x", config(model_type=family, **changes))) == parameters
+
+
+def test_a_multimodal_config_may_leave_out_what_its_class_defaults_to() -> None:
+    shape = shape_from_config(
+        "gemma-3-4b",
+        {
+            "model_type": "gemma3",
+            "mm_tokens_per_image": 256,
+            "torch_dtype": "bfloat16",
+            "text_config": {
+                "model_type": "gemma3_text",
+                "hidden_size": 2560,
+                "intermediate_size": 10240,
+                "num_hidden_layers": 34,
+                "sliding_window": 1024,
+                "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+            },
+            "vision_config": {
+                "hidden_size": 1152,
+                "image_size": 896,
+                "intermediate_size": 4304,
+                "patch_size": 14,
+            },
+        },
+    )
+    assert parameter_count(shape) == 4_300_079_472
 
 
 def test_every_entry_names_its_source() -> None:

@@ -21,6 +21,10 @@ class Fields:
         self._values = values
         self.where = where
 
+    def over(self, defaults: Mapping[str, Any]) -> Fields:
+        """The same object with `defaults` for fields it does not have at all; a null field stays null."""
+        return Fields({**defaults, **self._values}, where=self.where)
+
     def raw(self, *names: str) -> Any:
         """The first value present and not null, else None; unchecked."""
         for name in names:

@@ -10,12 +10,20 @@ from typing import Any, Final
 
 from tandem_inference.planner.errors import UnreadableConfigError
 from tandem_inference.planner.shape import hybrid, latent, vision
-from tandem_inference.planner.shape.dense import read_dense
+from tandem_inference.planner.shape.defaults import defaults_of
+from tandem_inference.planner.shape.dense import read_dense, read_dtype
 from tandem_inference.planner.shape.experts import MIXTURES, read_mixture
 from tandem_inference.planner.shape.fields import Fields
 from tandem_inference.planner.shape.model import EncoderPass, Extra, ModelShape
 from tandem_inference.planner.shape.traits import DENSE, LLAMA
-from tandem_inference.planner.shape.unusual import read_falcon, read_mpt
+from tandem_inference.planner.shape.unusual import (
+    read_baichuan,
+    read_bloom,
+    read_chatglm,
+    read_falcon,
+    read_mpt,
+    read_qwen1,
+)
 
 Tower = Callable[[Fields, int], tuple[tuple[Extra, ...], EncoderPass]]
 
@@ -35,6 +43,16 @@ TOWERS: Final[dict[str, tuple[str, Tower]]] = {
 }
 """Multimodal `model_type`: the family of its text part where that names none, and its image tower."""
 
+UNUSUAL: Final[dict[str, Callable[[str, Fields], ModelShape]]] = {
+    "falcon": read_falcon,
+    "mpt": read_mpt,
+    "bloom": read_bloom,
+    "baichuan": read_baichuan,
+    "chatglm": read_chatglm,
+    "qwen": read_qwen1,
+}
+"""Families with a reader of their own."""
+
 _TEXT_ALIASES: Final = {
     "RefinedWeb": "falcon",
     "RefinedWebModel": "falcon",
@@ -52,7 +70,7 @@ LARGEST_CONFIG_BYTES: Final = 4 * 1024 * 1024
 
 def known_families() -> tuple[str, ...]:
     """Every `model_type` that is read exactly."""
-    names = {*DENSE, *MIXTURES, *latent.FAMILIES, *hybrid.FAMILIES, *TOWERS, "falcon", "mpt"}
+    names = {*DENSE, *MIXTURES, *latent.FAMILIES, *hybrid.FAMILIES, *TOWERS, *UNUSUAL}
     return tuple(sorted(names))
 
 
@@ -86,15 +104,13 @@ def _multimodal(name: str, family: str, fields: Fields) -> ModelShape:
 
 
 def _decoder(name: str, family: str, fields: Fields, *, outer: Fields) -> ModelShape:
+    nested = fields is not outer
+    filled = fields.over(defaults_of(family, nested=nested))
     family = _TEXT_ALIASES.get(family, family)
-    shape = _read_family(name, family, fields)
-    if (
-        fields is not outer
-        and fields.raw("torch_dtype", "dtype") is None
-        and outer.raw("torch_dtype", "dtype")
-    ):
-        shape = replace(shape, dtype=outer.text("torch_dtype", "dtype").removeprefix("torch."))
-    if fields is not outer and not fields.has("tie_word_embeddings") and outer.has("tie_word_embeddings"):
+    shape = _read_family(name, family, filled)
+    if nested and fields.raw("torch_dtype", "dtype") is None:
+        shape = replace(shape, dtype=read_dtype(outer))
+    if nested and not fields.has("tie_word_embeddings") and outer.has("tie_word_embeddings"):
         shape = replace(shape, tied=outer.flag("tie_word_embeddings", default=False))
     return shape
 
@@ -106,8 +122,8 @@ def _read_family(name: str, family: str, fields: Fields) -> ModelShape:
         return hybrid.read_hybrid(name, family, fields)
     if family in MIXTURES:
         return read_mixture(name, family, fields)
-    if family in ("falcon", "mpt"):
-        return read_falcon(name, fields) if family == "falcon" else read_mpt(name, fields)
+    if family in UNUSUAL:
+        return UNUSUAL[family](name, fields)
     if family in DENSE:
         return read_dense(name, family, fields, DENSE[family])
     return _assumed_llama(name, family, fields)

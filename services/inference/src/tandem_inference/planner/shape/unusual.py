@@ -1,11 +1,14 @@
-"""Reads the dense decoders whose config.json does not fit the common pattern: Falcon and MPT."""
+"""Reads the dense decoders whose config.json does not fit the common pattern: Falcon, MPT, Bloom, and early Chinese ones."""
 
 from __future__ import annotations
 
-from tandem_inference.planner.shape.dense import assemble, read_dimensions
+from tandem_inference.planner.shape.dense import assemble, attention_blocks, read_dense, read_dimensions
 from tandem_inference.planner.shape.fields import Fields
 from tandem_inference.planner.shape.model import Attention, Block, FeedForward, ModelShape
-from tandem_inference.planner.shape.traits import Traits
+from tandem_inference.planner.shape.traits import DENSE, Traits
+
+SHORT_CONTEXT = 2048
+"""What vLLM takes where a config names no length (vllm/config/model.py, _get_and_verify_max_len)."""
 
 
 def read_falcon(name: str, fields: Fields) -> ModelShape:
@@ -13,7 +16,7 @@ def read_falcon(name: str, fields: Fields) -> ModelShape:
 
     Source: vllm/model_executor/models/falcon.py; the old decoder has one layer norm, the new one two.
     """
-    dims = read_dimensions(fields)
+    dims = read_dimensions(fields.over({"max_position_embeddings": SHORT_CONTEXT}))
     modern = fields.flag("new_decoder_architecture", default=False)
     bias = fields.flag("bias", default=False)
     if modern:
@@ -22,7 +25,7 @@ def read_falcon(name: str, fields: Fields) -> ModelShape:
         kv_heads = 1 if fields.flag("multi_query", default=True) else dims.heads
     alibi = fields.flag("alibi", default=False)
     parallel = fields.flag("parallel_attn", default=True)
-    norms = 2 if modern or not parallel else 1
+    norms = fields.count("num_ln_in_parallel_attn", default=2) if modern else (1 if parallel else 2)
     attention = Attention(
         kind="full",
         heads=dims.heads,
@@ -60,3 +63,54 @@ def read_mpt(name: str, fields: Fields) -> ModelShape:
     traits = Traits(tied=True, norm_bias=bias, rotary="learned" if learned else "alibi")
     blocks = (Block(dims.layers, attention, part, 2 * dims.hidden * (2 if bias else 1)),)
     return assemble(name, "mpt", fields, dims=dims, traits=traits, blocks=blocks)
+
+
+def read_bloom(name: str, fields: Fields) -> ModelShape:
+    """Bloom: ALiBi, a norm after the embedding; `seq_length` may be missing."""
+    lengths = ("seq_length", "n_positions", "max_position_embeddings")
+    known = fields if fields.raw(*lengths) is not None else fields.over({"seq_length": SHORT_CONTEXT})
+    return read_dense(name, "bloom", known, DENSE["bloom"])
+
+
+def read_baichuan(name: str, fields: Fields) -> ModelShape:
+    """Baichuan: a Llama with fused W_pack; the 13B (any hidden size but 4096) uses ALiBi.
+
+    Source: vllm/model_executor/models/baichuan.py.
+    """
+    length = fields.count("model_max_length", "max_position_embeddings", default=SHORT_CONTEXT)
+    known = fields.over({"max_position_embeddings": length})
+    rotates = fields.count("hidden_size") == 4096
+    return read_dense(name, "baichuan", known, Traits(rotary="rope" if rotates else "alibi"))
+
+
+def read_chatglm(name: str, fields: Fields) -> ModelShape:
+    """ChatGLM2/3 and GLM-4-9B: their own field names, half-rotated heads, grouped queries, biased qkv.
+
+    Source: vllm/model_executor/models/chatglm.py.
+    """
+    grouped = fields.flag("multi_query_attention", default=False)
+    groups = fields.count("multi_query_group_num", default=1) if grouped else None
+    known = fields.over(
+        {
+            "vocab_size": fields.count("padded_vocab_size", "vocab_size"),
+            "num_key_value_heads": groups,
+            "max_position_embeddings": fields.count("seq_length", default=SHORT_CONTEXT),
+        }
+    )
+    traits = Traits(
+        qkv_bias="add_qkv_bias", out_bias="add_bias_linear", mlp_bias="add_bias_linear", rotary_share=0.5
+    )
+    return read_dense(name, "chatglm", known, traits)
+
+
+def read_qwen1(name: str, fields: Fields) -> ModelShape:
+    """The first Qwen: `intermediate_size` counts gate and up together, every head has its own keys.
+
+    Source: vllm/model_executor/models/qwen.py.
+    """
+    dims = read_dimensions(fields)
+    part = FeedForward(fields.count("intermediate_size") // 2)
+    traits = Traits(qkv_bias=True)
+    return assemble(
+        name, "qwen", fields, dims=dims, traits=traits, blocks=attention_blocks(fields, dims, traits, part)
+    )
