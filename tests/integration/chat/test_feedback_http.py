@@ -1,7 +1,7 @@
 """Feedback over HTTP and Pub/Sub: accepted whether or not the broker is there, shown once when its outcome comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,16 +28,16 @@ class FeedbackService:
         self._subscriber = subscriber
 
     async def requests(self, count: int) -> list[FeedbackRequestedV1]:
-        """Take requests off the topic until there are `count`."""
-        taken: list[FeedbackRequestedV1] = []
+        """Take requests off the topic until there are `count` different ones."""
+        taken: dict[str, FeedbackRequestedV1] = {}
         async with asyncio.timeout(30):
             while len(taken) < count:
                 for message in await self._subscriber.pull(count - len(taken)):
                     event = decode(message.data, message.attributes).event
                     assert isinstance(event, FeedbackRequestedV1)
-                    taken.append(event)
+                    taken[event.request_id] = event
                     await self._subscriber.acknowledge([message.ack_id])
-        return taken
+        return list(taken.values())
 
     async def publish(self, *outcomes: FeedbackOutcome) -> None:
         await self._publisher.publish(topics.FEEDBACK_RESULTS, [_message(outcome) for outcome in outcomes])
@@ -208,9 +208,11 @@ async def test_feedback_of_a_deleted_conversation_ends_its_stream(
     assert (await app.http.get(location)).status_code == 404
 
 
-async def test_request_made_while_the_broker_is_down_is_delivered_when_it_is_back(
-    own_emulator: Emulator, inference: StubInference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def chat_without_broker(
+    own_emulator: Emulator, inference: StubInference, tmp_path: Path
+) -> Iterator[ChatProcess]:
+    """A chat whose emulator has just died."""
     chat = ChatProcess(
         tmp_path,
         database_url=f"sqlite+aiosqlite:///{tmp_path / 'chat.db'}",
@@ -219,49 +221,26 @@ async def test_request_made_while_the_broker_is_down_is_delivered_when_it_is_bac
     )
     chat.migrate()
     own_emulator.kill()
-    chat.start()
-    try:
-        async with web_app(chat) as app:
-            locations = [await _ask_for_feedback(app) for _ in range(3)]
-            assert [(await app.http.get(location)).json()["state"] for location in locations] == [
-                "pending"
-            ] * 3
-
-            own_emulator.start()
-            async with _feedback_service(own_emulator, monkeypatch) as service:
-                requests = await service.requests(3)
-                await service.publish(*_answers(requests))
-                for location in locations:
-                    await _until_state(app, location, "completed")
-        assert {f"/v1/feedback/{request.request_id}" for request in requests} == set(locations)
-    finally:
-        chat.stop()
-
-
-def _answers(requests: Sequence[FeedbackRequestedV1]) -> list[FeedbackOutcome]:
-    return [completed(request.request_id, request.conversation_id) for request in requests]
-
-
-async def test_request_that_an_emulator_forgot_is_announced_again(
-    own_emulator: Emulator, inference: StubInference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chat = ChatProcess(
-        tmp_path,
-        database_url=f"sqlite+aiosqlite:///{tmp_path / 'chat.db'}",
-        inference_url=inference.url,
-        emulator_host=own_emulator.host,
-    )
-    chat.migrate()
     chat.start(TANDEM_CHAT_REANNOUNCE_AFTER_SECONDS="1")
-    try:
-        async with web_app(chat) as app:
-            location = await _ask_for_feedback(app)
+    yield chat
+    chat.stop()
+
+
+async def test_requests_outlive_a_broker_that_is_down_and_one_that_forgets(
+    chat_without_broker: ChatProcess, own_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with web_app(chat_without_broker) as app:
+        locations = [await _ask_for_feedback(app) for _ in range(3)]
+        assert [(await app.http.get(location)).json()["state"] for location in locations] == ["pending"] * 3
+        own_emulator.start()
+        for location in locations:
             await _until_state(app, location, "queued")
-            own_emulator.restart()
-            async with _feedback_service(own_emulator, monkeypatch) as service:
-                (request,) = await service.requests(1)
-                await service.publish(completed(request.request_id, request.conversation_id))
+
+        own_emulator.restart()  # and with it go the requests that were queued there
+        async with _feedback_service(own_emulator, monkeypatch) as service:
+            requests = await service.requests(3)
+            await service.publish(*(completed(r.request_id, r.conversation_id) for r in requests))
+            for location in locations:
                 await _until_state(app, location, "completed")
-        assert location == f"/v1/feedback/{request.request_id}"
-    finally:
-        chat.stop()
+
+    assert {f"/v1/feedback/{request.request_id}" for request in requests} == set(locations)

@@ -13,16 +13,19 @@ from tests.support.chat_process import ChatProcess, StubInference, WebApp, web_a
 QUESTION = " ".join(f"w{n}" for n in range(500))
 
 
-@pytest.fixture
-def database_file(tmp_path: Path) -> Path:
-    return tmp_path / "chat.db"
+@pytest.fixture(scope="module")
+def database_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file whose folder is still to be made."""
+    return tmp_path_factory.mktemp("chat-restarted") / "not" / "yet" / "chat.db"
 
 
-@pytest.fixture
-def chat(database_file: Path, tmp_path: Path, inference: StubInference) -> Iterator[ChatProcess]:
-    """A chat of the test's own, which it may kill."""
+@pytest.fixture(scope="module")
+def chat(database_file: Path, running_inference: StubInference) -> Iterator[ChatProcess]:
+    """A chat of this module's own, which a test may kill if it starts it again."""
     running = ChatProcess(
-        tmp_path, database_url=f"sqlite+aiosqlite:///{database_file}", inference_url=inference.url
+        database_file.parents[2],
+        database_url=f"sqlite+aiosqlite:///{database_file}",
+        inference_url=running_inference.url,
     )
     running.migrate()
     running.start()
@@ -122,15 +125,6 @@ async def _follow_open_feedback(app: WebApp) -> asyncio.Task[bytes]:
     reader = asyncio.create_task(read())
     await begun.wait()
     return reader
-
-
-def test_migrating_makes_the_databases_folder(tmp_path: Path, inference: StubInference) -> None:
-    file = tmp_path / "not" / "yet" / "there" / "chat.db"
-    chat = ChatProcess(tmp_path, database_url=f"sqlite+aiosqlite:///{file}", inference_url=inference.url)
-
-    assert chat.run("migrate")[0] == 0
-
-    assert file.exists()
 
 
 def test_taken_port_is_told_and_fails(chat_on_sqlite: ChatProcess) -> None:

@@ -32,10 +32,6 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
 _DEFECT_CODE: Final = "internal_error"
 _RETRY_AFTER_SECONDS: Final = 2.0
 _HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
-_HTTP_DETAILS: Final = {
-    404: "{method} {path}: not found; /openapi.json lists what there is",
-    405: "{method} {path}: expected another method; the Allow header names one",
-}
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -108,17 +104,25 @@ def _on_http(request: Request, error: Exception) -> JSONResponse:
         )
     phrase = HTTPStatus(error.status_code).phrase
     code = _HTTP_CODES.get(error.status_code, "http_error")
-    detail = _HTTP_DETAILS.get(error.status_code, str(error.detail))
     return problem_response(
         Problem(
             title=phrase,
             status=error.status_code,
-            detail=detail.format(method=request.method, path=request.url.path),
+            detail=_http_detail(request, error),
             code=code,
             instance=request.url.path,
         ),
         dict(error.headers or {}),
     )
+
+
+def _http_detail(request: Request, error: HTTPException) -> str:
+    asked = f"{request.method} {request.url.path}"
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"{asked}: not found; /openapi.json lists what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{asked}: expected another method; the Allow header names one"
+    return str(error.detail)
 
 
 def _on_defect(request: Request, error: Exception) -> JSONResponse:
