@@ -31,7 +31,11 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "mysql://me:hunter2@h/d",
             "TANDEM_FEEDBACK_DATABASE_URL: expected sqlite",
         ),
-        ("TANDEM_FEEDBACK_DATABASE_URL", "", "TANDEM_FEEDBACK_DATABASE_URL: expected sqlite"),
+        (
+            "TANDEM_FEEDBACK_DATABASE_URL",
+            "postgresql://me:hunter2@h/d",
+            "TANDEM_FEEDBACK_DATABASE_URL: expected sqlite",
+        ),
         ("TANDEM_LOG_LEVEL", "loud", "TANDEM_LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from tandem_contracts.envelope import Envelope
 from tandem_messaging import consumer as consumer_module
+from tandem_messaging import memory
 from tandem_messaging.consumer import Consumer, ConsumerLimits
 from tandem_messaging.errors import BrokerUnavailableError, PermanentError, TransientError
 from tandem_messaging.memory import InMemoryBroker
@@ -103,6 +104,7 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(consumer_module, "_FIRST_BACKOFF_SECONDS", 0.01)
     monkeypatch.setattr(consumer_module, "_RETRY_FAILED_SECONDS", 1)
+    monkeypatch.setattr(memory, "_PULL_WAIT_SECONDS", 0.02)
     broker = InMemoryBroker()
     stage = Stage(broker, WatchedSubscriber(broker.subscriber(READER)))
     stage.make_topology()
@@ -188,6 +190,16 @@ async def test_retry_after_is_honoured_when_the_error_names_it(
         await eventually("it is done in the end", lambda: stage.subscriber.settled)
     (waiting,) = [record for record in caplog.records if record.message == "consumer.waiting"]
     assert vars(waiting)["retry_in_seconds"] >= 0.3
+
+
+async def test_wait_is_bounded_whatever_the_error_asks_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "_MAX_BACKOFF_SECONDS", 0.02)
+    await stage.publish()
+    async with stage.consuming(Handler(TransientError("full", retry_after=1e9))):
+        await eventually("it is done in the end", lambda: stage.subscriber.settled)
+    assert stage.subscriber.settled == ["acknowledged"]
 
 
 async def test_message_is_buried_then_acknowledged_when_the_error_is_permanent(stage: Stage) -> None:

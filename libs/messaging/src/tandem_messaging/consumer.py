@@ -27,6 +27,7 @@ _duration = _meter.create_histogram(names.CONSUMER_DURATION, "s", "From receipt 
 _in_flight = _meter.create_up_down_counter(names.CONSUMER_IN_FLIGHT, "{message}", "Messages held now")
 
 _FIRST_BACKOFF_SECONDS = 0.5
+# Whatever an error asks for: work that is not looked at for longer counts as abandoned and is published again.
 _MAX_BACKOFF_SECONDS = 30.0
 _MAX_PULL_BACKOFF_SECONDS = 5.0
 # After a defect in the handler: long enough not to spin, short enough for a fixed worker to be met soon.
@@ -218,7 +219,8 @@ async def _once_possible(attempt: Callable[[], Awaitable[None]], message: Receiv
         try:
             return await attempt()
         except TransientError as error:
-            pause = max(backoff, error.retry_after or 0.0) * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
+            wanted = min(max(backoff, error.retry_after or 0.0), _MAX_BACKOFF_SECONDS)
+            pause = wanted * random.uniform(1.0, 1.3)  # noqa: S311 - jitter
             logger.info(
                 "consumer.waiting",
                 extra={
