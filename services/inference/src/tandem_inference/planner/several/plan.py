@@ -72,6 +72,31 @@ class Plan:
         return not self.refusal and all(one.starts for one in self.placed)
 
 
+Memo = dict[tuple[str, EngineFlags], Estimate]
+"""Estimates by engine name and flags, for callers that place many variations of the same engines."""
+
+
+def could_fit(
+    wanted: Sequence[Wanted],
+    gpu: Gpu,
+    *,
+    profile: str = "balanced",
+    in_use: int = 0,
+    memo: Memo | None = None,
+) -> bool:
+    """Whether the least needs of all engines fit together; a quick necessary condition of `place(...).fits`."""
+    chosen = PROFILES[profile]
+    claims = [claim(answer, chosen) for answer in _first_look(wanted, gpu, {} if memo is None else memo)]
+    return divide(claims, usable(gpu, claims, chosen, in_use=in_use)) is not None
+
+
+def _first_look(wanted: Sequence[Wanted], gpu: Gpu, memo: Memo) -> list[Estimate]:
+    for one in wanted:
+        if (one.name, one.flags) not in memo:
+            memo[one.name, one.flags] = estimate(one.shape, gpu, replace(one.flags, memory_in_use_bytes=0))
+    return [memo[one.name, one.flags] for one in wanted]
+
+
 def place(wanted: Sequence[Wanted], gpu: Gpu, *, profile: str = "balanced", in_use: int = 0) -> Plan:
     """Divides the card. Engines with a declared share or cache keep it; the others share the rest.
 
@@ -82,8 +107,7 @@ def place(wanted: Sequence[Wanted], gpu: Gpu, *, profile: str = "balanced", in_u
         InvalidValueError: an engine's flags are wrong or impossible on this card.
     """
     chosen = PROFILES[profile]
-    answers = [estimate(one.shape, gpu, replace(one.flags, memory_in_use_bytes=0)) for one in wanted]
-    claims = tuple(claim(answer, chosen) for answer in answers)
+    claims = tuple(claim(answer, chosen) for answer in _first_look(wanted, gpu, {}))
     room = usable(gpu, claims, chosen, in_use=in_use)
     budgets = divide(claims, room)
     refusal = "" if budgets is not None else _too_much(wanted, claims, gpu, chosen, room)

@@ -9,7 +9,7 @@ from typing import Any
 from tandem_inference.planner.errors import PlannerError
 from tandem_inference.planner.gpus import Gpu, all_gpus
 from tandem_inference.planner.headroom import PROFILES
-from tandem_inference.planner.several.plan import Wanted, place
+from tandem_inference.planner.several.plan import Memo, Wanted, could_fit, place
 
 MOST = 5
 
@@ -57,8 +57,10 @@ def _together(wanted: Sequence[Wanted]) -> Iterator[tuple[str, list[Wanted]]]:
     yield "4-bit (AWQ) copies of all models, max_model_len 4096 and max_num_seqs 16", shorter
 
 
-def _fits(wanted: Sequence[Wanted], gpu: Gpu, profile: str, in_use: int) -> bool:
+def _fits(wanted: Sequence[Wanted], gpu: Gpu, profile: str, in_use: int, memo: Memo | None = None) -> bool:
     try:
+        if not could_fit(wanted, gpu, profile=profile, in_use=in_use, memo=memo):
+            return False
         return place(wanted, gpu, profile=profile, in_use=in_use).fits
     except PlannerError:
         return False
@@ -72,10 +74,11 @@ def remedies(wanted: Sequence[Wanted], gpu: Gpu, *, profile: str, in_use: int = 
         for name in bolder
         if _fits(wanted, gpu, name, in_use)
     ]
+    memo: Memo = {}
     for change, trial in (*_single_changes(wanted, gpu), *_together(wanted)):
         if len(found) >= MOST - 1:
             break
-        if _fits(trial, gpu, profile, in_use):
+        if _fits(trial, gpu, profile, in_use, memo):
             found.append({"change": change})
     found += _slots_instead(wanted)
     for bigger in sorted(all_gpus(), key=lambda one: one.total_gib):
