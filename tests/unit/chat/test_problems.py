@@ -14,7 +14,7 @@ from tandem_chat.entrypoints.http.problems import (
     problem_response,
 )
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
-from tandem_messaging.errors import PermanentError, TandemError, TransientError
+from tandem_messaging.errors import DatabaseUnavailableError, PermanentError, TandemError, TransientError
 
 
 def _leaves(error: type[TandemError]) -> Iterator[type[TandemError]]:
@@ -31,8 +31,8 @@ CHATS_OWN = sorted(
 )
 
 
-def test_table_holds_every_error_of_chat_and_nothing_else() -> None:
-    assert set(PROBLEMS) == set(CHATS_OWN)
+def test_table_holds_every_error_of_chat_and_the_databases_outage_and_nothing_else() -> None:
+    assert set(PROBLEMS) == {*CHATS_OWN, DatabaseUnavailableError}
 
 
 def test_codes_tell_errors_apart() -> None:

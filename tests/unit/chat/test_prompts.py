@@ -74,11 +74,11 @@ async def test_message_that_can_never_fit_is_refused_with_the_numbers_and_not_st
     assert chat.engine.asked == []
 
 
-async def test_reply_that_never_got_text_is_not_shown_to_the_model(chat: Chat) -> None:
+async def test_question_whose_reply_never_got_text_is_asked_together_with_the_next(chat: Chat) -> None:
     silent = await chat.ask("first")
     chat.runner.stop(silent.id)
     await chat.ended(silent)
 
     await chat.answered("hello", silent.conversation_id)
 
-    assert [message.content for message in chat.engine.asked[-1]] == ["first", "Hello?"]
+    assert [message.content for message in chat.engine.asked[-1]] == ["first\n\nHello?"]

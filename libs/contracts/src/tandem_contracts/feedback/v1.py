@@ -27,7 +27,7 @@ class RubricRef(_Frozen):
     """Which rubric to judge by; without a version, the newest that the worker has."""
 
     id: Identifier = "general"
-    version: int | None = Field(default=None, ge=1)
+    version: int | None = Field(default=None, ge=1, lt=2**31)
 
 
 class TokenUsage(_Frozen):

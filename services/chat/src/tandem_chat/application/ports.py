@@ -6,7 +6,7 @@ A transaction of the store is short: nothing may await the engine or the broker 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from tandem_chat.domain.conversation import Conversation, Message, MessageState
@@ -137,6 +137,9 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     async def reannounce_overdue(self, *, first_wait_seconds: float, limit: int) -> Sequence[str]:
         """Publish again what has had no outcome for too long, each time waiting twice as long; return the ids."""
+
+    async def forget_outcomes(self, *, older_than: timedelta) -> None:
+        """Forget which outcomes were recorded that long ago; keep them longer than Pub/Sub keeps messages."""
 
 
 class Store(Protocol):

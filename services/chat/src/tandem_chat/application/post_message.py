@@ -40,7 +40,7 @@ class PostMessage:
             await transaction.conversation(conversation_id)
             history = await transaction.messages(conversation_id)
         _require_finished(history)
-        prompt, max_tokens = await self._fit([*prompt_messages(history), PromptMessage(Role.USER, content)])
+        prompt, max_tokens = await self._fit(prompt_messages(history, content))
 
         async with self._store.write() as transaction:
             await transaction.lock_conversation(conversation_id)

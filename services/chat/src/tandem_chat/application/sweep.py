@@ -3,12 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
 from tandem_chat.application.ports import Store
 
 logger = logging.getLogger(__name__)
 
 _BATCH_ROWS = 100
+# Four times as long as Pub/Sub keeps a message that might repeat one.
+_OUTCOMES_KEPT = timedelta(days=28)
 
 
 class Sweeper:
@@ -40,6 +43,7 @@ class Sweeper:
             announced = await transaction.reannounce_overdue(
                 first_wait_seconds=self._reannounce_after_seconds, limit=_BATCH_ROWS
             )
+            await transaction.forget_outcomes(older_than=_OUTCOMES_KEPT)
         for reply_id in interrupted:
             logger.warning("reply.found_abandoned", extra={"reply_id": reply_id})
         for request_id in announced:

@@ -17,9 +17,22 @@ class PromptMessage:
     content: str
 
 
-def prompt_messages(messages: Sequence[Message]) -> list[PromptMessage]:
-    """Return what was said so far, leaving out replies that never got any text."""
-    return [PromptMessage(message.role, message.content) for message in messages if message.content]
+def prompt_messages(messages: Sequence[Message], question: str | None = None) -> list[PromptMessage]:
+    """Return what was said so far, and `question` after it, with the roles taking turns.
+
+    A reply that never got any text is left out, and the questions around it become one: strict chat templates refuse two
+    messages of the same role in a row.
+    """
+    said = [PromptMessage(message.role, message.content) for message in messages if message.content]
+    if question is not None:
+        said.append(PromptMessage(Role.USER, question))
+    turns: list[PromptMessage] = []
+    for message in said:
+        if turns and turns[-1].role == message.role:
+            turns[-1] = PromptMessage(message.role, f"{turns[-1].content}\n\n{message.content}")
+        else:
+            turns.append(message)
+    return turns
 
 
 def without_oldest_turns(messages: Sequence[PromptMessage], turns: int) -> list[PromptMessage]:

@@ -20,7 +20,7 @@ from tandem_contracts.feedback import (
     FeedbackResult,
 )
 from tandem_messaging.database import database_now
-from tandem_messaging.inbox import first_time
+from tandem_messaging.inbox import first_time, forget_older
 from tandem_messaging.outbox import OutboxRow, enqueue
 
 SOURCE = "/tandem/chat"
@@ -95,6 +95,9 @@ class FeedbackRows:
             )
             await self._announce(FeedbackRequestedV1.model_validate_json(row.request))
         return [row.id for row in rows]
+
+    async def forget_outcomes(self, *, older_than: timedelta) -> None:
+        await forget_older(self._session, inbox, await database_now(self._session) - older_than)
 
     async def _announce(self, request: FeedbackRequestedV1) -> None:
         envelope = Envelope.of(request, source=SOURCE)

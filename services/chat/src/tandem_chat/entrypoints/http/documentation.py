@@ -6,16 +6,24 @@ from typing import Any, Final
 
 from tandem_chat.entrypoints.http.problems import PROBLEMS
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
-from tandem_messaging.errors import TandemError
+from tandem_messaging.errors import DatabaseUnavailableError, TandemError
 
 _SCHEMA_PLACE: Final = "#/components/schemas/{model}"
 _CONTENT: Final = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _SCHEMA_PLACE.format(model=Problem.__name__)}}}
 
 
 def problems(*errors: type[TandemError]) -> dict[int | str, dict[str, Any]]:
-    """Return FastAPI's `responses` of a route that may raise `errors`, and refuses bad input like every other."""
+    """Return FastAPI's `responses` of a route that may raise `errors`, and refuses bad input like every other.
+
+    No route works without the database either.
+    """
     codes: defaultdict[int, list[str]] = defaultdict(
-        list, {413: ["body_too_large"], 422: ["invalid_request"]}
+        list,
+        {
+            413: ["body_too_large"],
+            422: ["invalid_request"],
+            503: [PROBLEMS[DatabaseUnavailableError][1]],
+        },
     )
     for error in errors:
         status, code = PROBLEMS[error]

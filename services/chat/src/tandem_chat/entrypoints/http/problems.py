@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from tandem_chat.domain import errors
 from tandem_chat.domain.conversation import Message
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem, field_errors
-from tandem_messaging.errors import TandemError, TransientError
+from tandem_messaging.errors import DatabaseUnavailableError, TandemError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.EngineRefusedError: (502, "engine_refused"),
     errors.EngineNotReadyError: (503, "engine_not_ready"),
     errors.EngineBrokeOffError: (502, "engine_broke_off"),
+    DatabaseUnavailableError: (503, "database_unavailable"),
 }
 _DEFECT_CODE: Final = "internal_error"
 _RETRY_AFTER_SECONDS: Final = 2.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,10 @@ class _Server(uvicorn.Server):
 
 
 def run_until_told_to_stop(app: FastAPI, host: str, port: int, *, close_connections_seconds: int) -> None:
-    """Serve `app`; on the first signal stop listening, give running answers a moment, then end the app."""
+    """Serve `app`; on the first signal stop listening, give running answers a moment, then end the app.
+
+    Exits the process with 1 when the app or its port could not be had; the log tells why.
+    """
     config = uvicorn.Config(
         app,
         host=host,
@@ -31,4 +35,7 @@ def run_until_told_to_stop(app: FastAPI, host: str, port: int, *, close_connecti
         server_header=False,
         timeout_graceful_shutdown=close_connections_seconds,
     )
-    _Server(config).run()
+    server = _Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(1)
