@@ -11,12 +11,12 @@ from tandem_inference.planner.units import ceil_div
 
 
 def transformer_layers(
-    count: int, hidden: int, intermediate: int, *, gated: bool = False, bias: bool = True
+    count: int, hidden: int, intermediate: int, *, gated: bool = False, bias: bool = True, rms: bool = False
 ) -> tuple[Extra, ...]:
     """`count` plain vision-transformer layers: fused qkv, out, two (or three) MLP matrices, two norms."""
-    vectors = 2 * hidden * (2 if bias else 1)
+    vectors = 2 * hidden * (2 if bias and not rms else 1)
     if bias:
-        vectors += 3 * hidden + hidden + intermediate + hidden
+        vectors += 3 * hidden + hidden + intermediate * (2 if gated else 1) + hidden
     return (
         Extra("vision qkv", 3 * hidden * hidden, count, sharded=True),
         Extra("vision out", hidden * hidden, count, sharded=True),
@@ -169,10 +169,15 @@ def qwen_vl(config: Fields, hidden: int) -> tuple[tuple[Extra, ...], EncoderPass
         Extra("vision patches", 3 * time * patch * patch * width + (width if modern else 0)),
         Extra("vision positions", positions * width),
         *transformer_layers(
-            tower.count("depth", "num_hidden_layers", default=27), width, inner, gated=not modern
+            tower.count("depth", "num_hidden_layers", default=27),
+            width,
+            inner,
+            gated=not modern,
+            rms=not modern,
         ),
         Extra("merger in", merged * merged + merged, mergers),
         Extra("merger out", merged * out + out, mergers),
-        Extra("merger norm", 2 * width, mergers),
+        Extra("merger norm", 2 * width if modern else width),
+        Extra("deepstack norms", 2 * merged, mergers - 1),
     )
     return extras, EncoderPass(16384, 16384 * merge**2 * 3 * time * patch * patch)
