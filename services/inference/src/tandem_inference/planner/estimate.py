@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tandem_inference.planner.engine import EngineFlags, ResolvedEngine, resolve
 from tandem_inference.planner.footprint import Footprint, footprint
-from tandem_inference.planner.gates import Gate, free_memory_gate, kv_cache_gate
+from tandem_inference.planner.gates import CacheNeed, Gate, free_memory_gate, kv_cache_gate
 from tandem_inference.planner.gpus import Gpu
 from tandem_inference.planner.kv.capacity import Capacity, capacity, longest_context, needed_bytes
 from tandem_inference.planner.kv.groups import in_flight_tokens
@@ -98,17 +98,13 @@ def estimate_resolved(engine: ResolvedEngine) -> Estimate:
     needed = needed_bytes(layout, rules, length=length, in_flight=in_flight) - spare
     free = max(0.0, float(engine.gpu.total_bytes - engine.gpu.context_bytes - flags.memory_in_use_bytes))
     requested = requested_bytes(engine)
+    held = capacity(layout, rules, narrow_kv.likely, length=length, in_flight=in_flight)
+    need = CacheNeed(length, needed, spare, longest, held.tokens)
     gates = (
         free_memory_gate(
             free=free, requested=requested, total=engine.gpu.total_bytes, utilization=engine.utilization
         ),
-        kv_cache_gate(
-            available=(narrow_kv.low, narrow_kv.likely, narrow_kv.high),
-            null_block=spare,
-            needed=needed,
-            length=length,
-            longest=longest,
-        ),
+        kv_cache_gate(narrow_kv, need, rules),
     )
     return Estimate(
         engine=engine,
@@ -119,6 +115,6 @@ def estimate_resolved(engine: ResolvedEngine) -> Estimate:
         max_model_len=length,
         in_flight=in_flight,
         needed=needed,
-        capacity=capacity(layout, rules, narrow_kv.likely, length=length, in_flight=in_flight),
+        capacity=held,
         gates=gates,
     )

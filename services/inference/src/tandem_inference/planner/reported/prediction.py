@@ -31,7 +31,7 @@ def _gpu(row: Reported, hints: Hints) -> Gpu:
     if row.gpu_total_gib is None and hints.requested_gib and row.gpu_memory_utilization:
         row = replace(row, gpu_total_gib=hints.requested_gib / row.gpu_memory_utilization)
     if row.gpu:
-        name = re.sub(r"\(.*?\)|\bx\d+\b|-class", "", row.gpu).strip()
+        name = re.sub(r"\(.*?\)|\bx\d+\b|^\d+ ?x |-class", "", row.gpu).strip()
         try:
             gpu = find_gpu(name)
         except PlannerError:
@@ -43,7 +43,7 @@ def _gpu(row: Reported, hints: Hints) -> Gpu:
 
 
 def _by_total(row: Reported) -> Gpu:
-    if row.gpu_total_gib is None:
+    if row.gpu_total_gib is None or row.gpu_total_gib < 1:
         raise PlannerError(f"card {row.gpu or 'not named'} is not in the table and its total is not given")
     return unlisted_gpu(row.gpu_total_gib, name=row.gpu or "unlisted")
 
