@@ -24,7 +24,7 @@ def terms_of(answer: Estimate) -> tuple[Term, ...]:
     return (
         Term(
             "context",
-            Interval.exact(engine.gpu.context_bytes),
+            Interval.exact(answer.context),
             f"CUDA context of one process on the {engine.gpu.id}, outside the budget",
             engine.gpu.source,
             in_budget=False,

@@ -10,6 +10,7 @@ from tandem_inference.planner.gates import CacheNeed, Gate, free_memory_gate, kv
 from tandem_inference.planner.gpus import Gpu
 from tandem_inference.planner.kv.capacity import Capacity, capacity, longest_context, needed_bytes
 from tandem_inference.planner.kv.groups import in_flight_tokens
+from tandem_inference.planner.residue import context_bytes
 from tandem_inference.planner.shape.model import ModelShape
 from tandem_inference.planner.units import Interval
 
@@ -39,11 +40,21 @@ class Estimate:
         return all(gate.certain for gate in self.gates)
 
     @property
+    def context(self) -> int:
+        """Bytes the process takes outside its budget, before it measures free memory."""
+        return process_context(self.engine)
+
+    @property
     def resident(self) -> Interval:
         """What the card shows for this engine's process while it serves."""
-        context = Interval.exact(self.engine.gpu.context_bytes)
+        context = Interval.exact(self.context)
         kv = Interval.exact(max(0.0, self.kv.likely))
         return context + self.parts.running + kv
+
+
+def process_context(engine: ResolvedEngine) -> int:
+    ranks = engine.flags.tensor_parallel * engine.flags.pipeline_parallel
+    return context_bytes(engine.gpu, ranks=ranks)
 
 
 def kv_budget(engine: ResolvedEngine, parts: Footprint) -> Interval:
@@ -96,7 +107,7 @@ def estimate_resolved(engine: ResolvedEngine) -> Estimate:
     )
     length = max(1, longest) if engine.fits_length else engine.max_model_len
     needed = needed_bytes(layout, rules, length=length, in_flight=in_flight) - spare
-    free = max(0.0, float(engine.gpu.total_bytes - engine.gpu.context_bytes - flags.memory_in_use_bytes))
+    free = max(0.0, float(engine.gpu.total_bytes - process_context(engine) - flags.memory_in_use_bytes))
     requested = requested_bytes(engine)
     held = capacity(layout, rules, narrow_kv.likely, length=length, in_flight=in_flight)
     need = CacheNeed(length, needed, spare, longest, held.tokens)

@@ -78,7 +78,7 @@ def footprint(engine: ResolvedEngine, *, last_stage: bool | None = None) -> Foot
             last=last,
         )
     )
-    offloaded = min(flags.cpu_offload_gib * GIB, 0.98 * loaded)
+    offloaded = min(flags.cpu_offload_gib * GIB, 0.98 * loaded) if rules.offloads_weights else 0.0
     error = ASSUMED_WEIGHT_ERROR if shape.assumptions else WEIGHT_ERROR
     lora = NOTHING
     if flags.max_loras:
@@ -92,7 +92,7 @@ def footprint(engine: ResolvedEngine, *, last_stage: bool | None = None) -> Foot
         lora=lora,
         offloaded=offloaded,
         counters=Interval.exact(counter_bytes(shape, rules, rows=engine.rows)),
-        non_torch=non_torch(rules, engine.gpu, ranks=ways),
+        non_torch=non_torch(rules, engine.gpu, ranks=ways, stages=flags.pipeline_parallel),
         transient=transient(
             shape,
             rules,

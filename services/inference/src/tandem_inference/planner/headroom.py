@@ -8,6 +8,7 @@ from typing import Final, Literal
 from tandem_inference.planner.engine import ResolvedEngine
 from tandem_inference.planner.footprint import Footprint
 from tandem_inference.planner.releases import Release
+from tandem_inference.planner.residue import context_bytes
 
 ProfileName = Literal["conservative", "balanced", "aggressive"]
 
@@ -56,7 +57,8 @@ def outside_budget(engine: ResolvedEngine, parts: Footprint, profile: Profile) -
     """
     beyond = max(0.0, sampler_slack(engine) - parts.transient.likely)
     slack = beyond * profile.caution
-    return engine.gpu.context_bytes + graph_overshoot(parts, profile.caution) + slack
+    ranks = engine.flags.tensor_parallel * engine.flags.pipeline_parallel
+    return context_bytes(engine.gpu, ranks=ranks) + graph_overshoot(parts, profile.caution) + slack
 
 
 def cautious_budget(parts: Footprint, caution: float) -> float:

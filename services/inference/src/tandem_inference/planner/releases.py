@@ -46,6 +46,7 @@ class Rules:
         grouped_tokens: whether the logged token figure counts what requests of full length can hold.
         steps_in_flight: batches scheduled but not settled, which sliding windows must keep.
         unsplit_weights: whether weight tensors from 20 MiB on keep their 2 MiB rounding.
+        offloads_weights: whether `--cpu-offload-gb` has an effect (the V2 runner ignored it until 0.32).
         context_in_budget: whether the CUDA context counts against this engine's share.
         default_utilization: of `--gpu-memory-utilization`.
     """
@@ -61,6 +62,7 @@ class Rules:
     grouped_tokens: bool
     steps_in_flight: int
     unsplit_weights: bool
+    offloads_weights: bool
     context_in_budget: bool
     default_utilization: float
 
@@ -135,6 +137,7 @@ def rules_for(
         grouped_tokens=release >= Release(21),
         steps_in_flight=2 if release >= Release(20) else 1,
         unsplit_weights=release >= Release(32),
+        offloads_weights=kind != "V2" or release >= Release(32),
         context_in_budget=release.minor == 6 and release.patch == 4,
         default_utilization=0.92 if release >= Release(20) else 0.9,
     )

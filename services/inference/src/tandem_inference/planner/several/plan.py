@@ -156,7 +156,7 @@ def _in_order(
     everything = in_use + sum(resident)
     placed = []
     for position, (one, share, answer) in enumerate(zip(wanted, shares, answers, strict=True)):
-        free_before = free - gpu.context_bytes
+        free_before = free - answer.context
         others = everything - resident[position]
         placed.append(
             Placed(
@@ -167,7 +167,7 @@ def _in_order(
                 declared_share=one.flags.gpu_memory_utilization is not None,
                 answer=answer,
                 free_before=free_before,
-                restartable=gpu.total_bytes - others - gpu.context_bytes >= answer.requested,
+                restartable=gpu.total_bytes - others - answer.context >= answer.requested,
             )
         )
         free -= resident[position]
@@ -177,9 +177,7 @@ def _in_order(
 def _resident(answer: Estimate, profile: Profile) -> float:
     likely, high = answer.resident.likely, answer.resident.high
     floor = likely - answer.parts.transient.likely * 0.5
-    return floor + profile.caution * max(
-        0.0, min(high, answer.requested + answer.engine.gpu.context_bytes) - floor
-    )
+    return floor + profile.caution * max(0.0, min(high, answer.requested + answer.context) - floor)
 
 
 def plan_json(plan: Plan, suggestions: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
