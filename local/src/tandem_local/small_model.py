@@ -1,5 +1,6 @@
 """Makes the small model once, with the inference service's own command; `make run` and the e2e tests serve it."""
 
+import os
 import subprocess
 
 from tandem_local.checkout import ROOT, program
@@ -22,7 +23,8 @@ def make_small_model() -> None:
         "--to",
         str(small_model_dir()),
     ]
-    done = subprocess.run(command, cwd=ROOT, check=False)
+    quiet = {**os.environ, "TQDM_DISABLE": "1"}  # progress bars fill a log file with one endless line
+    done = subprocess.run(command, cwd=ROOT, env=quiet, check=False)
     if done.returncode != 0:
         raise ComplaintError(
             f"The small model could not be made: `{' '.join(command)}` ended with {done.returncode}."
