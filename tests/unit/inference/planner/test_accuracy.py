@@ -80,7 +80,14 @@ def test_rows_survive_being_written_and_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a,b\n1,2\n", "model,kv_cache_gib\nx,many\n", "model,kv_cache_gib\nx,nan\n"]
+    "text",
+    [
+        "",
+        "a,b\n1,2\n",
+        "model,kv_cache_gib\nx,many\n",
+        "model,kv_cache_gib\nx,nan\n",
+        "model,kv_cache_gib\n" + "x" * 200_000,
+    ],
 )
 def test_a_table_of_another_kind_is_refused(text: str) -> None:
     with pytest.raises(UnreadableConfigError):

@@ -53,6 +53,7 @@ def test_a_config_file_can_be_estimated(tmp_path: Path, capsys: pytest.CaptureFi
         ["plan", "no-such-file.yaml"],
         ["compare", "no-such-file.csv"],
         ["doctor", "/"],
+        ["serve", "--port", "99999999"],
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_two(

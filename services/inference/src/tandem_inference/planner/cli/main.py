@@ -16,7 +16,7 @@ from tandem_inference.planner.cli.engines import Answer, estimate_command, plan_
 from tandem_inference.planner.cli.reports import compare_command, doctor_command
 from tandem_inference.planner.cli.tables import Cell, table
 from tandem_inference.planner.cli.words import build_parser
-from tandem_inference.planner.errors import PlannerError
+from tandem_inference.planner.errors import InvalidValueError, PlannerError
 from tandem_inference.planner.gpus import all_gpus
 
 
@@ -47,12 +47,12 @@ def models_command(words: argparse.Namespace) -> Answer:
 
 
 def serve_command(words: argparse.Namespace) -> Answer:
-    import uvicorn
+    from tandem_inference.planner.http.standalone import serve
 
-    from tandem_inference.planner.http.standalone import create_app
+    if not 0 < words.port < 65536:
+        raise InvalidValueError(f"--port must be between 1 and 65535; got {words.port}", field="port")
 
-    uvicorn.run(create_app(), host=words.host, port=words.port, log_level="warning")
-    return {}, "", True
+    return {}, "", serve(words.host, words.port)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {

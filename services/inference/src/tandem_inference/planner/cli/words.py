@@ -30,8 +30,8 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"expected a number, got {text[:40]!r}")
+    if not math.isfinite(number) or abs(number) > 10**9:
+        raise argparse.ArgumentTypeError(f"expected a number of ordinary size, got {text[:40]!r}")
     return number
 
 

@@ -97,7 +97,13 @@ def read_rows(text: str) -> Iterator[Reported]:
     Raises:
         UnreadableConfigError: no header of these columns, or a number that is none.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        yield from _rows(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise UnreadableConfigError(f"this is no CSV: {error}", field="file") from error
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[Reported]:
     known = set(reader.fieldnames or ()) & set(COLUMNS)
     if not {"model", "kv_cache_gib"} <= known:
         raise UnreadableConfigError("the CSV lacks the columns model and kv_cache_gib: " + ", ".join(COLUMNS))
