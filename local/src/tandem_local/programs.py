@@ -11,8 +11,8 @@ from tandem_local.run_settings import LOOPBACK, SMALL_MODEL, RunSettings
 STOP_SECONDS = {"chat": 15, "feedback": 15, "inference": 30, "emulator": 5}
 # At a terminal nobody waits for a worker to finish its requests: they are kept, and done at the next start.
 FEEDBACK_DRAIN_SECONDS = 5
-# At its own default of 1.0 a model of this size makes up words.
-SMALL_MODEL_TEMPERATURE = "0.1"
+# Sampled, even at 0.1, a model of this size makes up words now and then.
+SMALL_MODEL_TEMPERATURE = "0"
 
 
 @dataclass(frozen=True)
