@@ -158,3 +158,26 @@ def test_speed_is_marked_as_bounds() -> None:
     speed = as_json(planned(MISTRAL, max_model_len=4096))["speed"]
     assert "bounds" in speed["note"]
     assert 15 < speed["decode_tokens_per_s_alone_at_most"] < 21
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({}, "empty torch.compile cache"),
+        ({"quantization": "bitsandbytes"}, "vllm-bnb-plugin"),
+        ({"cpu_offload_gib": 2, "vllm_version": "0.27.1"}, "ignores cpu_offload_gb"),
+    ],
+)
+def test_what_numbers_do_not_show_is_said_in_notes(flags: dict[str, Any], words: str) -> None:
+    notes = as_json(planned(MISTRAL, max_model_len=2048, **flags))["notes"]
+    assert any(words in note for note in notes)
+
+
+def test_an_offload_the_release_ignores_is_not_counted() -> None:
+    ignored = planned(MISTRAL, max_model_len=2048, cpu_offload_gib=2, vllm_version="0.27.1")
+    assert ignored.parts.offloaded == 0
+
+
+def test_a_cold_start_leaves_less_cache() -> None:
+    warm, cold = (planned(MISTRAL, max_model_len=2048, cold_start=cold) for cold in (False, True))
+    assert 0.5 < in_gib(warm.kv.likely - cold.kv.likely) < 1.0

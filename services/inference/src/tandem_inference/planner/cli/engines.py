@@ -92,6 +92,7 @@ def estimate_text(found: dict[str, Any]) -> str:
         ),
         *(f"would start: {one['change']} -> {one['kv_tokens']:,} tokens" for one in found["suggestions"]),
         *(f"assumed: {note}" for note in found["assumptions"]),
+        *(f"note: {note}" for note in found["notes"]),
     ]
     return "\n".join(lines)
 
