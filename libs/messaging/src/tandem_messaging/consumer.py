@@ -112,9 +112,8 @@ class Consumer:
     async def drain(self) -> None:
         """Pull nothing more, let held messages finish for `drain_seconds`, then give back the rest."""
         self._draining.set()
-        with suppress(
-            TimeoutError
-        ):  # a Pull cut short would keep its messages from others until their leases lapse
+        # A Pull cut short would keep its messages from others until their leases lapse.
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), _LAST_PULL_SECONDS)
         if not self._jobs:
             return
