@@ -9,6 +9,7 @@ import httpx
 
 from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.fleet import Fleet
+from tandem_inference.engines.plan_check import PlanCheck
 from tandem_inference.engines.ports import refuse_taken_port
 from tandem_inference.engines.supervised_engine import SupervisedEngine, SupervisionLimits
 from tandem_inference.engines.vllm_command import LOOPBACK
@@ -47,7 +48,11 @@ def build_service(settings: InferenceSettings, declared: Sequence[Engine]) -> Se
         stop_grace_seconds=settings.engine_stop_grace_seconds,
     )
     first_port = settings.engine_first_port
-    engines = [SupervisedEngine(engine, first_port + i, limits) for i, engine in enumerate(declared)]
+    check = PlanCheck(settings.gpu, settings.plan_history_file)
+    engines = [
+        SupervisedEngine(engine, first_port + i, limits, plan_check=check)
+        for i, engine in enumerate(declared)
+    ]
     client = httpx.AsyncClient(
         # An answer may take as long as it takes: its caller's leaving is the limit.
         timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_SECONDS),

@@ -56,6 +56,14 @@ class InferenceSettings(BaseSettings):
     engine_stop_grace_seconds: float = Field(
         default=10, ge=0, description="How long an engine may take to stop before it is killed."
     )
+    gpu: str | None = Field(
+        default=None,
+        description="Card that the engines run on, for comparing their starts with the planner, e.g. L4. By default the one that nvidia-smi names.",
+    )
+    plan_history_file: Path | None = Field(
+        default=None,
+        description="CSV that each start's plan and reported sizes are added to; read it with `tandem-plan compare`. Without one they are not kept.",
+    )
     close_connections_seconds: int = Field(
         default=5, ge=0, description="How long running answers may go on once the service is told to stop."
     )

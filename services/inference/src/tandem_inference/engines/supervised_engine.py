@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,8 +14,10 @@ from tandem_inference import metrics
 from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.engine_log import read_line
 from tandem_inference.engines.engine_process import EngineProcess
+from tandem_inference.engines.plan_check import PlanCheck, PlanOutcome
 from tandem_inference.engines.ports import refuse_taken_port
 from tandem_inference.engines.restart_policy import RestartPolicy
+from tandem_inference.engines.start_record import StartRecord
 from tandem_inference.engines.vllm_command import LOOPBACK, engine_command, engine_environment
 from tandem_inference.errors import EngineNotReadyError, StartError
 from tandem_telemetry import names
@@ -55,6 +58,7 @@ class SupervisedEngine:
         port: int,
         limits: SupervisionLimits,
         policy: RestartPolicy | None = None,
+        plan_check: PlanCheck | None = None,
     ) -> None:
         self.declared = declared
         self.port = port
@@ -62,8 +66,11 @@ class SupervisedEngine:
         self.last_error: str | None = None
         self.restarts = 0
         self.settled = asyncio.Event()  # set once the first start has worked or been given up
+        self.start: StartRecord | None = None  # of the process that runs now
+        self.plan: PlanOutcome | None = None  # of the last start that has been compared
         self._limits = limits
         self._policy = policy or RestartPolicy()
+        self._plan_check = plan_check
 
     @property
     def base_url(self) -> str:
@@ -113,17 +120,20 @@ class SupervisedEngine:
 
     async def _run_once(self) -> str:
         """Start the engine and return why it ended."""
+        self.start, self.plan = StartRecord(), None
         try:
             refuse_taken_port(
                 LOOPBACK, self.port, what="The engine", setting="TANDEM_INFERENCE_ENGINE_FIRST_PORT"
             )
             process = await self._start()
         except (StartError, OSError) as error:
+            self.start = None
             return str(error)
         try:
-            return await self._watch(process)
+            return await self._watch(process, self.start)
         finally:
             await process.stop(self._limits.stop_grace_seconds)
+            self.start = None
 
     async def _start(self) -> EngineProcess:
         command = engine_command(self.declared, self.port, self._limits.program)
@@ -137,24 +147,26 @@ class SupervisedEngine:
         logger.info("engine.starting", extra=facts)
         return process
 
-    async def _watch(self, process: EngineProcess) -> str:
-        started = time.monotonic()
+    async def _watch(self, process: EngineProcess, start: StartRecord) -> str:
         exited = asyncio.create_task(process.wait())
         healthy = asyncio.create_task(self._until_healthy())
+        tasks: list[asyncio.Task[int] | asyncio.Task[None]] = [exited, healthy]
         try:
             timeout = self._limits.start_timeout_seconds
             await asyncio.wait({exited, healthy}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if not exited.done():
                 if not healthy.done():
                     return f"it did not answer GET /health within {timeout:g} s; last line: {process.last_complaint()}"
-                seconds = round(time.monotonic() - started, 1)
-                logger.info("engine.ready", extra={"engine": self.declared.name, "start_seconds": seconds})
+                lines = start.finish()
+                facts = {"engine": self.declared.name, "start_seconds": start.start_seconds}
+                logger.info("engine.ready", extra=facts)
                 self._enter(EngineState.READY)
+                tasks.append(asyncio.create_task(self._compare_plan(lines)))
             return f"it ended with {_in_words(await exited)}; last line: {process.last_complaint()}"
         finally:
-            for task in (exited, healthy):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(exited, healthy, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _until_healthy(self) -> None:
         async with httpx.AsyncClient(base_url=self.base_url, timeout=_HEALTH_TIMEOUT_SECONDS) as client:
@@ -174,7 +186,13 @@ class SupervisedEngine:
         if state not in {EngineState.STARTING, EngineState.RESTARTING}:
             self.settled.set()
 
+    async def _compare_plan(self, lines: Sequence[str]) -> None:
+        if self._plan_check is not None:
+            self.plan = await asyncio.to_thread(self._plan_check.compare, self.declared, lines)
+
     def _log_line(self, line: str) -> None:
+        if self.start is not None:
+            self.start.add(line)
         level, text = read_line(line)
         logger.log(level, "engine.log", extra={"engine": self.declared.name, "line": text})
 

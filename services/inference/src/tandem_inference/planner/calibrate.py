@@ -10,7 +10,6 @@ import argparse
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tandem_inference.planner.catalogue import entries
+from tandem_inference.planner.installed_cards import installed_cards
 from tandem_inference.planner.reported.comparison import Compared, compare_row
 from tandem_inference.planner.reported.log_parser import ParsedLog, parse_log
 from tandem_inference.planner.reported.rows import Reported
@@ -78,21 +78,7 @@ def grid() -> Iterator[Point]:
 
 def gpu_name() -> str | None:
     """The first card; None when there is none to be seen."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    try:
-        found = subprocess.run(  # noqa: S603 - a fixed query of the driver's own tool
-            [program, "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    names = [line.strip() for line in found.stdout.splitlines() if line.strip()]
-    return names[0] if found.returncode == 0 and names else None
+    return next(iter(installed_cards()), None)
 
 
 def reason_to_skip() -> str | None:

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from tandem_inference.bootstrap import Service
+from tandem_inference.entrypoints.http.engines import engines_router
 from tandem_inference.entrypoints.http.errors import add_error_handlers
 from tandem_inference.entrypoints.http.status import status_router
 from tandem_inference.gateway.routes import openai_router
 from tandem_inference.gateway.service_token import ServiceToken
+from tandem_inference.planner.http import planner_router
 from tandem_inference.settings import InferenceSettings
 from tandem_telemetry import instrument_app
 
@@ -30,6 +32,8 @@ def create_app(settings: InferenceSettings, service: Service) -> FastAPI:
     routers = [
         openai_router(service.fleet, service.client, token, max_body_bytes=settings.max_body_bytes),
         status_router(service.fleet),
+        engines_router(service.fleet, token),
+        planner_router(),
     ]
     for router in routers:
         app.include_router(router)

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem, field_errors
-from tandem_inference.errors import InferenceError, TransientError
+from tandem_inference.errors import InferenceError, TransientError, UnauthorizedError
 from tandem_inference.gateway.openai_errors import KINDS, error_response, status_response
 
 
@@ -45,7 +45,11 @@ async def _answer_known(request: Request, error: InferenceError) -> Response:
     if _speaks_openai(request):
         return error_response(error)
     kind = KINDS[type(error)]
-    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, TransientError) else None
+    headers = {}
+    if isinstance(error, TransientError):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = "Bearer"
     return problem_response(request, kind.status, kind.code, str(error), headers=headers)
 
 

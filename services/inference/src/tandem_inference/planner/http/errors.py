@@ -11,10 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from tandem_inference.planner.errors import PlannerError
 
 MEDIA_TYPE = "application/problem+json"
+LARGEST_BODY_BYTES = 1024 * 1024
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -63,15 +65,30 @@ def _words(kind: str, error: dict[str, Any]) -> str:
     return fixed.get(kind) or str(error.get("msg", "is invalid")).removeprefix("Value error, ")
 
 
+def _bounded(receive: Receive) -> Receive:
+    """`receive` that refuses to go on once a body is larger than any request needs to be."""
+    came = 0
+
+    async def take() -> Message:
+        nonlocal came
+        message = await receive()
+        came += len(message.get("body", b""))
+        if came > LARGEST_BODY_BYTES:
+            raise HTTPException(413, f"body: must be at most {LARGEST_BODY_BYTES} bytes")
+        return message
+
+    return take
+
+
 class PlannerRoute(APIRoute):
-    """A route whose validation errors and planner errors are answered with 400."""
+    """A route whose validation errors and planner errors are answered with 400, and too large a body with 413."""
 
     def get_route_handler(self) -> Handler:
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
             try:
-                return await inner(request)
+                return await inner(Request(request.scope, _bounded(request.receive)))
             except RequestValidationError as error:
                 field, message = _sentence(error)
                 return problem(request, detail=f"{field}: {message}", code="invalid_value", field=field)
@@ -81,7 +98,7 @@ class PlannerRoute(APIRoute):
                 return problem(
                     request,
                     detail=str(error.detail),
-                    code="invalid_value",
+                    code="request_too_large" if error.status_code == 413 else "invalid_value",
                     field=None,
                     status=error.status_code,
                 )
