@@ -51,9 +51,16 @@ class RunningService:
 
 @contextmanager
 def inference_service(
-    folder: Path, *, engine_flags: tuple[str, ...] = (), environment: dict[str, str] | None = None
+    folder: Path,
+    *,
+    engine_flags: tuple[str, ...] = (),
+    environment: dict[str, str] | None = None,
+    engine_fields: str = "model: ./model",
 ) -> Iterator[RunningService]:
-    """Run `tandem-inference serve` with one stub engine; files go to `folder`, `engine_flags` to the stub."""
+    """Run `tandem-inference serve` with one stub engine; files go to `folder`, `engine_flags` to the stub.
+
+    `engine_fields` are more fields of the declared engine, its model among them.
+    """
     port, engine_port = free_ports(2)
     model = folder / "model"
     model.mkdir()
@@ -61,8 +68,8 @@ def inference_service(
     engines = folder / "engines.yaml"
     engines.write_text(
         "engines:\n"
-        "  - {name: stub, model: ./model, served_model_name: smollm2-135m-instruct,"
-        " max_model_len: 2048, max_num_seqs: 16}\n"
+        "  - {name: stub, served_model_name: smollm2-135m-instruct,"
+        f" max_model_len: 2048, max_num_seqs: 16, {engine_fields}}}\n"
     )
     settings = {
         "TANDEM_INFERENCE_PORT": str(port),

@@ -272,12 +272,16 @@ def main() -> None:
     parser.add_argument(
         "--start-delay-seconds", type=float, default=0.0, help="how long loading pretends to take"
     )
+    parser.add_argument("--start-log", type=Path, help="file whose lines are printed at each start")
     parser.add_argument("--child-process", action="store_true", help="start a child that ignores SIGTERM")
     options, _ = parser.parse_known_args()
     if options.child_process:
         ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
         child = subprocess.Popen([sys.executable, "-c", ignoring])
         sys.stdout.write(f"child process {child.pid}\n")
+        sys.stdout.flush()
+    if options.start_log:
+        sys.stdout.write(options.start_log.read_text())
         sys.stdout.flush()
     time.sleep(options.start_delay_seconds)
     times = StubTimes(options.first_token_delay_seconds, options.token_delay_seconds)
