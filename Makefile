@@ -58,6 +58,16 @@ lock-check: dev ## Check that the lock files satisfy what the projects declare
 dev:
 	@$(TANDEM) setup dev
 
+##@ Measure
+.PHONY: calibrate planner-accuracy
+calibrate: ## Measure vLLM's memory over a grid on this machine's GPU; skips without one (OUT=.run/calibration.csv)
+	@if [ -x .venvs/inference/bin/python ]; then \
+		exec .venvs/inference/bin/python -m tandem_inference.planner.calibrate --out "$(or $(OUT),.run/calibration.csv)"; \
+	else echo "calibration skipped: there is no .venvs/inference; make setup S=inference makes it"; fi
+
+planner-accuracy: dev ## Print how far the memory planner is from start-up logs; others: CSV=file
+	@$(DEV)/python benchmarks/planner_accuracy/run.py $(CSV)
+
 ##@ Dependencies
 lock: ## Write the lock files after a change of dependencies; one alone: make lock S=chat; newest: UPGRADE=1
 	@$(TANDEM) lock $(S) $(if $(UPGRADE),--upgrade)

@@ -99,6 +99,7 @@ def service_environment(name: str, settings: RunSettings) -> dict[str, str]:
     if name == "inference":
         defaults[f"{prefix}ENGINES_FILE"] = str(ROOT / "local" / f"engines.{settings.engine_build}.yaml")
         defaults[f"{prefix}ENGINE_FIRST_PORT"] = str(settings.engine_port)
+        defaults[f"{prefix}PLAN_HISTORY_FILE"] = str(settings.state / "plan-history.csv")
     else:
         defaults[f"{prefix}DATABASE_URL"] = f"sqlite+aiosqlite:///{settings.state}/data/{name}.db"
         defaults[f"{prefix}INFERENCE_URL"] = settings.inference_url
