@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import signal
 import sys
 import threading
@@ -34,6 +35,7 @@ def run(plan_of: Callable[[RunSettings], Plan] = plan) -> int:
         stack = Stack(settings, plan_of(settings), lambda text: _print(f"{'tandem':{NAME_WIDTH}} | {text}"))
         follower = LogFollower(stack.log_files(), lambda name, line: _print(render(name, line)))
         _call_on_signals(_raise_asked_to_stop)
+        threading.Thread(target=_tell_when_the_terminal_closes, daemon=True).start()
         try:
             _run_until_it_ends(stack, settings, follower)
         except _AskedToStop:
@@ -84,6 +86,19 @@ def _only_one(state: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _tell_when_the_terminal_closes() -> None:
+    """Send this process the signal of a closed terminal: the kernel tells the session's first process alone.
+
+    Where that is make (a window or an ssh command that runs nothing else), it would wait for us for ever.
+    """
+    terminals = select.poll()
+    watched = [fd for fd in (0, 1, 2) if os.isatty(fd)]
+    for fd in watched:
+        terminals.register(fd, 0)  # a hang-up is reported unasked
+    if watched and terminals.poll():
+        os.kill(os.getpid(), signal.SIGHUP)
 
 
 def _raise_asked_to_stop(number: int, frame: FrameType | None) -> None:

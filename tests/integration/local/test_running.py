@@ -31,16 +31,20 @@ class StubRun:
         self._output = state.with_suffix(".out")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **settings: str) -> None:
+    def start(self, *, stdin: int = subprocess.DEVNULL, **settings: str) -> None:
         environment = {**os.environ, **self.settings, **settings}
         environment.pop("PUBSUB_EMULATOR_HOST", None)
         with self._output.open("wb") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.stub_stack"], env=environment, stdout=out, stderr=out
+                [sys.executable, "-m", "tests.support.stub_stack"],
+                env=environment,
+                stdin=stdin,
+                stdout=out,
+                stderr=out,
             )
 
-    def start_and_wait(self, **settings: str) -> None:
-        self.start(**settings)
+    def start_and_wait(self, *, stdin: int = subprocess.DEVNULL, **settings: str) -> None:
+        self.start(stdin=stdin, **settings)
         wait_until("the stack is ready", lambda: READY in self.output() or self.has_ended())
         assert READY in self.output(), self.output()
 
@@ -88,6 +92,15 @@ def test_everything_stops_in_reverse_order_when_a_signal_asks(
     assert stub_run.exit_code() == 0
     stops = [line.split()[-1] for line in stub_run.output().splitlines() if "| stops " in line]
     assert stops == ["chat", "feedback", "inference", "emulator"]
+    assert stub_run.processes() == []
+
+
+def test_everything_stops_when_the_terminal_closes_and_nobody_passes_the_signal_on(stub_run: StubRun) -> None:
+    master, terminal = os.openpty()
+    stub_run.start_and_wait(stdin=terminal)
+    os.close(terminal)
+    os.close(master)
+    assert stub_run.exit_code() == 0
     assert stub_run.processes() == []
 
 
