@@ -128,9 +128,7 @@ def advice(log: str) -> str:
             "address of PyTorch's wheel index for CPUs (its installation page names it) and run this again."
         )
     if "No space left on device" in log:
-        return (
-            "The disk is full: all environments together need about 8 GB. Free some space and run this again."
-        )
+        return "The disk is full: the environments need about 3 GB, and more with a GPU. Free some space and run this again."
     if "DO NOT MATCH THE HASHES" in log:
         return (
             "A downloaded package is not the one the lock file names. Do not use it; check the package index."
