@@ -54,6 +54,13 @@ def test_a_plan_that_does_not_fit_is_an_answer_and_no_error(client: TestClient) 
         ({"engines": [{"name": "a", "model": "Qwen/Qwen3-8B", "block_size": 8}]}, "block_size"),
         ({"engines": [{"name": "a", "model": "Qwen/Qwen3-8B", "dtype": "int3"}]}, "dtype"),
         ({"engines": [{"name": "a", "model": "Qwen/Qwen3-8B", "kv_cache_bytes": "lots"}]}, "kv_cache_bytes"),
+        ({"engines": []}, "engines: must not be empty"),
+        ({"engines": [1]}, "engines.0: must be an object"),
+        ({"engines": [{"name": "a"}]}, "engines.0.model: is required"),
+        (
+            {"engines": [{"name": "a", "model": "Qwen/Qwen3-8B", "max_num_seqs": 0}]},
+            "must be at least 1; got 0",
+        ),
         ({"engines": ENGINES, "vllm_version": "x.y"}, "vllm_version"),
         ({"engines": ENGINES, "memory_in_use_gib": -1}, "memory_in_use_gib"),
     ],

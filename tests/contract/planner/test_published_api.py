@@ -220,8 +220,11 @@ def test_closed_models_are_refused_unless_parameters_are_given(client: TestClien
         ({"max_batch_size": 0}, "max_batch_size: must be at least 1"),
         ({"max_batch_size": -1}, "max_batch_size: must be at least 1"),
         ({"max_model_len": 0}, "max_model_len: must be at least 1"),
-        ({"gpu_memory_utilization": 0}, "gpu_memory_utilization: must be greater than 0"),
-        ({"gpu_memory_utilization": 1.5}, "gpu_memory_utilization: must be at most 1"),
+        (
+            {"gpu_memory_utilization": 0},
+            "gpu_memory_utilization: must be greater than 0 and at most 1; got 0",
+        ),
+        ({"gpu_memory_utilization": 1.5}, "gpu_memory_utilization: must be greater than 0 and at most 1"),
         ({"gpu_memory_utilization": -0.1}, "gpu_memory_utilization"),
         ({"dtype": "float8"}, "dtype: must be one of float32, float16, bfloat16, int8, int4"),
         ({"kv_cache_dtype": "tiny"}, "kv_cache_dtype: must be one of"),
@@ -248,6 +251,14 @@ def test_a_body_that_is_no_request_is_refused(client: TestClient, body: str) -> 
     answer = client.post("/estimate-gpu-memory", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["detail"]
+
+
+def test_a_request_that_is_not_called_json_is_told_which_header_to_send(client: TestClient) -> None:
+    body = '{"model_name": "meta-llama/Llama-2-7b", "max_seq_len": 2048}'
+    for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+        answer = client.post("/estimate-gpu-memory", content=body, headers=headers)
+        assert answer.status_code == 400
+        assert "Content-Type: application/json" in answer.json()["detail"]
 
 
 def test_known_architectures_cover_the_documents_list(client: TestClient) -> None:

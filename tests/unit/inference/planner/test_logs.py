@@ -167,6 +167,18 @@ def test_a_start_is_compared_with_its_plan_and_kept(tmp_path: Path) -> None:
     assert rows[0].gpu == "H100"
 
 
+def test_a_cache_of_given_size_is_kept_without_a_share_to_blame_for_it() -> None:
+    plan = planned(
+        "meta-llama/Llama-3.1-8B-Instruct", "H100", max_model_len=8192, kv_cache_memory_bytes=58 * 2**30
+    )
+    found = compare_start("chat", plan, V1_LOG)
+    assert found.kv_error == pytest.approx(abs(58 - 58.11) / 58.11)
+    result = compare_row(found.reported)
+    assert isinstance(result, Compared)
+    assert result.pair("weights_gib") is not None
+    assert result.pair("kv_cache_gib") is None
+
+
 def test_a_log_without_numbers_gives_a_comparison_without_pairs() -> None:
     found = compare_start("chat", planned("Qwen/Qwen3-8B", max_model_len=4096), "nothing here")
     assert found.pairs == ()

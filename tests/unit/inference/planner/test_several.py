@@ -130,7 +130,7 @@ def test_flags_among_extra_args_count() -> None:
         ([{"name": "a", "model": "m", "max_model_len": -1}], "engines.0.max_model_len"),
         ([{"name": "a", "model": "m"}, {"name": "a", "model": "m"}], "engines"),
         ([{"name": "a", "model": "m"}] * 17, "engines"),
-        (["a"], "engines.0.body"),
+        (["a"], "engines.0"),
     ],
 )
 def test_a_wrong_declaration_is_named(engines: list[Any], field: str) -> None:

@@ -14,8 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from tandem_inference.planner.errors import PlannerError
+from tandem_inference.planner.mistakes import in_words
 
 MEDIA_TYPE = "application/problem+json"
+NOT_JSON = "must be JSON: an object with the fields that GET / shows"
+NOT_CALLED_JSON = "must be a JSON object, sent with the header Content-Type: application/json"
 LARGEST_BODY_BYTES = 1024 * 1024
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -45,24 +48,10 @@ def _sentence(error: RequestValidationError) -> tuple[str, str]:
     parts = [str(part) for part in first.get("loc", ()) if part != "body"]
     kind = str(first.get("type"))
     if kind == "json_invalid":
-        return "body", "must be JSON: an object with the fields that GET / shows"
-    return ".".join(parts)[:200] or "body", _words(kind, first)
-
-
-def _words(kind: str, error: dict[str, Any]) -> str:
-    context = error.get("ctx", {})
-    limits = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
-    for name, words in limits.items():
-        if name in context:
-            return f"must be {words} {context[name]}; got {error.get('input')!r:.40}"
-    fixed = {
-        "extra_forbidden": "no such field; GET / shows the fields there are",
-        "missing": "is required",
-        "int_type": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "model_attributes_type": "must be an object",
-    }
-    return fixed.get(kind) or str(error.get("msg", "is invalid")).removeprefix("Value error, ")
+        return "body", NOT_JSON
+    if not parts and isinstance(first.get("input"), bytes):
+        return "body", NOT_CALLED_JSON
+    return ".".join(parts)[:200] or "body", in_words(first)
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -95,12 +84,10 @@ class PlannerRoute(APIRoute):
             except PlannerError as error:
                 return problem(request, detail=error.message, code=error.code, field=error.field)
             except HTTPException as error:
-                return problem(
-                    request,
-                    detail=str(error.detail),
-                    code="request_too_large" if error.status_code == 413 else "invalid_value",
-                    field=None,
-                    status=error.status_code,
-                )
+                if error.status_code == 413:
+                    detail, code = str(error.detail), "request_too_large"
+                else:  # what json.loads gives up on: no UTF-8, too deep, numbers of thousands of digits
+                    detail, code = f"body: {NOT_JSON}", "invalid_value"
+                return problem(request, detail=detail, code=code, field="body", status=error.status_code)
 
         return handle

@@ -55,7 +55,7 @@ class MemoryRequest(BaseModel):
     kv_cache_dtype: str | None = None
     max_batch_size: Annotated[int, Field(strict=True, ge=1, le=10**6)] = 32
     max_model_len: Tokens | None = None
-    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    gpu_memory_utilization: float = 0.9
     quantization: str | None = None
     params_billions: Annotated[float, Field(gt=0, le=10**5)] | None = None
     architecture: Architecture | None = None
@@ -78,6 +78,13 @@ class MemoryRequest(BaseModel):
     def _numbers_are_no_words(cls, value: Any) -> Any:
         if isinstance(value, str | bool):
             raise ValueError("must be a number")  # noqa: TRY004 - as above
+        return value
+
+    @field_validator("gpu_memory_utilization")
+    @classmethod
+    def _possible_share(cls, value: float) -> float:
+        if not 0 < value <= 1:
+            raise ValueError(f"must be greater than 0 and at most 1; got {value:g}")
         return value
 
     @field_validator("dtype")

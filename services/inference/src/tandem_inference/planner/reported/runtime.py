@@ -40,7 +40,7 @@ class StartComparison:
         }
 
     def log_fields(self) -> dict[str, Any]:
-        """Flat fields for one structured log line, event name `planner.compared`."""
+        """Flat fields for one structured log line, event name `engine.plan_compared`."""
         flat: dict[str, Any] = {"engine": self.engine, "model": self.model, "kv_error": self.kv_error}
         for pair in self.pairs:
             flat[f"predicted_{pair.name}"] = round(pair.predicted, 3)
@@ -63,8 +63,14 @@ def compare_start(engine: str, plan: Estimate, log: str) -> StartComparison:
     )
     pairs = tuple(Pair(name, ours, float(theirs)) for name, ours, theirs in found if theirs is not None)
     resolved = plan.engine
+    given = resolved.flags.kv_cache_memory_bytes
     settings = replace(
         row,
+        # A cache of given size says nothing of the share; a blank keeps the two from being compared.
+        gpu_memory_utilization=None if given else resolved.utilization,
+        notes="; ".join(
+            note for note in (row.notes, f"--kv-cache-memory-bytes {given}" if given else "") if note
+        ),
         vllm_version=row.vllm_version or str(resolved.rules.release),
         gpu=row.gpu or resolved.gpu.id,
         gpu_total_gib=row.gpu_total_gib or resolved.gpu.total_gib,
@@ -72,7 +78,6 @@ def compare_start(engine: str, plan: Estimate, log: str) -> StartComparison:
         dtype=resolved.dtype,
         kv_cache_dtype=resolved.flags.kv_cache_dtype,
         tp=resolved.flags.tensor_parallel,
-        gpu_memory_utilization=resolved.utilization,
         max_model_len=plan.max_model_len,
         max_num_seqs=resolved.rows,
         max_num_batched_tokens=resolved.tokens,

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from tandem_inference.planner.engine import EngineFlags
 from tandem_inference.planner.errors import InvalidValueError, UnreadableConfigError
+from tandem_inference.planner.mistakes import in_words
 
 LARGEST_FILE_BYTES = 1024 * 1024
 MOST_ENGINES = 16
@@ -157,9 +158,10 @@ def _flags_in(words: tuple[str, ...]) -> dict[str, Any]:
 
 def explain(error: ValidationError) -> InvalidValueError:
     """The first mistake pydantic found, as one sentence."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "body"
-    return InvalidValueError(f"{field}: {first['msg'].removeprefix('Value error, ')}", field=field)
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    words = in_words({**first})
+    return InvalidValueError(f"{field}: {words}" if field else words, field=field)
 
 
 def read_engines(values: Any) -> tuple[EngineView, ...]:
@@ -181,8 +183,10 @@ def read_engines(values: Any) -> tuple[EngineView, ...]:
             found.append(EngineView.model_validate(one))
         except ValidationError as error:
             mistake = explain(error)
-            where = f"engines.{position}.{mistake.field}"
-            raise InvalidValueError(f"engines.{position}.{mistake.message}", field=where) from error
+            where = f"engines.{position}"
+            if not mistake.field:
+                raise InvalidValueError(f"{where}: {mistake.message}", field=where) from error
+            raise InvalidValueError(f"{where}.{mistake.message}", field=f"{where}.{mistake.field}") from error
     names = [one.name for one in found]
     for name in names:
         if names.count(name) > 1:
