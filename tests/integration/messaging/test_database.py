@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import aiosqlite
 import pytest
 from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -157,3 +158,37 @@ async def test_restart_of_postgres_is_an_outage_and_then_over(
 async def _count(database: Database, table: Table) -> int:
     async with database.read() as session:
         return (await session.execute(select(func.count()).select_from(table))).scalar_one()
+
+
+async def test_task_cancelled_before_its_rows_came_leaves_no_lock_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    async with database.write() as session:
+        await session.execute(text("CREATE TABLE numbers (id INTEGER PRIMARY KEY)"))
+
+    async def write(number: int) -> None:
+        async with database.write() as session:
+            await session.execute(text(f"INSERT INTO numbers VALUES ({number}) RETURNING id"))
+
+    kept_alive = []  # as a traceback in a reference cycle would keep it
+    reached = asyncio.Event()
+
+    async def never_returns(cursor: aiosqlite.Cursor) -> None:
+        kept_alive.append(cursor)
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(aiosqlite.Cursor, "fetchall", never_returns)
+        cancelled = asyncio.create_task(write(1))
+        await reached.wait()
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+
+    await write(2)
+
+    async with database.read() as session:
+        stored = (await session.execute(text("SELECT id FROM numbers"))).scalars().all()
+    assert stored == [2]
+    await database.close()

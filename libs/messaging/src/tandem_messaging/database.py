@@ -3,8 +3,10 @@
 SQLite runs in WAL mode with full synchronisation: what a commit promised survives a power cut. Tables belong to the services.
 """
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,13 @@ def _sqlite_engine(url: str) -> AsyncEngine:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def roll_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+        # A task cancelled between a statement and its rows leaves a cursor behind; closed with that, SQLite's
+        # connection lives on, and with it the write lock, until the garbage collector comes by.
+        with suppress(asyncio.CancelledError, sqlite3.Error, ValueError):
+            connection.run_async(lambda driver: driver.rollback())
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:

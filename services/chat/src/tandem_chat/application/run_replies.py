@@ -98,8 +98,7 @@ class ReplyRunner:
 
     async def _run(self, reply: Message, run: _Run) -> None:
         saver = asyncio.create_task(self._keep_saved(reply, run))
-        await asyncio.wait([run.writing])
-        saver.cancel()
+        await asyncio.wait([run.writing, saver])
         if run.writing.cancelled() and run.stopped:
             state = MessageState.STOPPED
         elif run.writing.cancelled():
@@ -157,7 +156,9 @@ class ReplyRunner:
         loop = asyncio.get_running_loop()
         last_look = loop.time()
         while True:
-            await asyncio.sleep(self._limits.save_every_seconds)
+            ended, _ = await asyncio.wait([run.writing], timeout=self._limits.save_every_seconds)
+            if ended:
+                return
             looking = loop.time() - last_look > _STOP_POLL_SECONDS
             if len(run.live.text) == run.saved_chars and not looking:
                 continue
