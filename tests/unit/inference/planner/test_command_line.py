@@ -75,6 +75,32 @@ def test_a_declared_file_is_planned_with_commands_to_copy(
     assert "vllm serve Qwen/Qwen2.5-3B-Instruct --gpu-memory-utilization" in capsys.readouterr().out
 
 
+def test_a_model_in_a_folder_keeps_its_path_in_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "models" / "mine"
+    folder.mkdir(parents=True)
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "vocab_size": 49152,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": True,
+        "torch_dtype": "bfloat16",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (tmp_path / "engines.yaml").write_text(
+        "engines:\n  - {name: own, model: ./models/mine, max_model_len: 2048}\n"
+    )
+    assert run(["plan", str(tmp_path / "engines.yaml"), "--gpu", "L4"]) == 0
+    assert "vllm serve ./models/mine --gpu-memory-utilization" in capsys.readouterr().out
+
+
 def test_compare_reads_the_table_and_gives_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", str(CSV), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

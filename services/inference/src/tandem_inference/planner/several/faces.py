@@ -21,7 +21,10 @@ def wanted_engines(
     views: Sequence[EngineView], load: Callable[[str], ModelShape], *, vllm_version: str = DEFAULT_VERSION
 ) -> list[Wanted]:
     """The declared engines with their models' shapes, which `load` finds by name or path."""
-    return [Wanted(view.name, load(view.model), view.flags(vllm_version=vllm_version)) for view in views]
+    return [
+        Wanted(view.name, view.model, load(view.model), view.flags(vllm_version=vllm_version))
+        for view in views
+    ]
 
 
 def command_flags(one: Placed) -> list[str]:
@@ -51,7 +54,7 @@ def command_flags(one: Placed) -> list[str]:
     return words
 
 
-def placed_json(one: Placed) -> dict[str, Any]:
+def placed_json(one: Placed, model: str) -> dict[str, Any]:
     words = command_flags(one)
     return {
         "name": one.name,
@@ -64,7 +67,7 @@ def placed_json(one: Placed) -> dict[str, Any]:
         "restartable_beside_the_others": one.restartable,
         "free_before_gib": round(one.free_before / 2**30, 3),
         "flags": words,
-        "command": shlex.join(["vllm", "serve", one.answer.engine.shape.name, *words]),
+        "command": shlex.join(["vllm", "serve", model, *words]),
         "estimate": as_json(one.answer, advise=False),
     }
 
@@ -83,4 +86,6 @@ def plan_engines(
         )
     plan = place(wanted, gpu, profile=profile, in_use=in_use)
     found = remedies(wanted, gpu, profile=profile, in_use=in_use) if advise and not plan.fits else []
-    return plan, {**plan_json(plan, found), "engines": [placed_json(one) for one in plan.placed]}
+    models = {one.name: one.model for one in wanted}
+    placed = [placed_json(one, models[one.name]) for one in plan.placed]
+    return plan, {**plan_json(plan, found), "engines": placed}

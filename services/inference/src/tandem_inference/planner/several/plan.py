@@ -18,9 +18,10 @@ from tandem_inference.planner.units import GIB, MIB
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One engine to place: its name, its model's shape and its flags as declared."""
+    """One engine to place: its name, its model's shape, its flags, and the hub id or folder of the model as declared."""
 
     name: str
+    model: str
     shape: ModelShape
     flags: EngineFlags
 
