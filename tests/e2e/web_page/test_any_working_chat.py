@@ -90,6 +90,7 @@ async def test_phone_width_needs_no_sideways_scrolling(page: ChatPage, chat_url:
 async def test_conversation_is_deleted_only_after_confirmation(page: ChatPage, chat_url: str) -> None:
     await page.open(chat_url)
     await page.ask_and_wait("Forget this soon")
+    await expect(page.listed_as("Forget this soon").first).to_be_visible()
     listed = await page.listed_as("Forget this soon").count()
     delete = page.tab.get_by_role("button", name="Delete conversation: Forget this soon").first
     dialog = page.tab.get_by_role("dialog", name="Delete this conversation?")
