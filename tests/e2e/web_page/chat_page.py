@@ -12,7 +12,8 @@ class ChatPage:
         self.stop_button = tab.get_by_role("button", name="Stop the answer")
         self.retry_button = tab.get_by_role("button", name="Retry")
         self.feedback_button = tab.get_by_role("button", name="Get feedback")
-        self.new_link = tab.get_by_role("link", name="New conversation")
+        # Exactly so: the link to an untitled conversation begins with the same words.
+        self.new_link = tab.get_by_role("link", name="New conversation", exact=True)
         self.title = tab.get_by_role("heading", level=1)
         self.thread = tab.get_by_role("list", name="Messages", exact=True)
         self.questions = self.thread.locator(".message--user .message__text")
