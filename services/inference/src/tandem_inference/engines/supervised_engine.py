@@ -5,8 +5,8 @@ import logging
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 
 import httpx
 
@@ -14,13 +14,17 @@ from tandem_inference import metrics
 from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.engine_log import read_line
 from tandem_inference.engines.engine_process import EngineProcess
+from tandem_inference.engines.engine_state import GIVEN_UP, SETTLED, EngineState
 from tandem_inference.engines.plan_check import PlanCheck, PlanOutcome
 from tandem_inference.engines.ports import refuse_taken_port
+from tandem_inference.engines.requests_in_flight import RequestsInFlight
 from tandem_inference.engines.restart_policy import RestartPolicy
 from tandem_inference.engines.start_record import StartRecord
 from tandem_inference.engines.vllm_command import LOOPBACK, engine_command, engine_environment
 from tandem_inference.errors import EngineNotReadyError, StartError
 from tandem_telemetry import names
+
+__all__ = ["EngineState", "SupervisedEngine", "SupervisionLimits"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +32,6 @@ _HEALTH_EVERY_SECONDS = 0.25
 _HEALTH_TIMEOUT_SECONDS = 5.0
 _RETRY_AFTER_STARTING_SECONDS = 5
 _RETRY_AFTER_FAILED_SECONDS = 60
-
-
-class EngineState(StrEnum):
-    """`failed` engines are flapping: they are left alone until the service is started again."""
-
-    STARTING = "starting"
-    READY = "ready"
-    RESTARTING = "restarting"
-    STOPPED = "stopped"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -65,9 +59,11 @@ class SupervisedEngine:
         self.state = EngineState.STARTING
         self.last_error: str | None = None
         self.restarts = 0
+        self.in_flight = RequestsInFlight()
         self.settled = asyncio.Event()  # set once the first start has worked or been given up
         self.start: StartRecord | None = None  # of the process that runs now
         self.plan: PlanOutcome | None = None  # of the last start that has been compared
+        self._changed = asyncio.Event()  # set, and replaced, at each change of state
         self._limits = limits
         self._policy = policy or RestartPolicy()
         self._plan_check = plan_check
@@ -76,6 +72,34 @@ class SupervisedEngine:
     def base_url(self) -> str:
         """Where the engine listens."""
         return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that callers may use now: the model's, and those of the adapters that are ready."""
+        return (self.declared.served_model_name,)
+
+    def serves(self, model: str) -> bool:
+        """Whether `model` is this engine's to answer, ready or not."""
+        return model in self.names
+
+    def use(self, model: str) -> AbstractContextManager[None]:
+        """Count one request for `model` while the context is open, from its being sent to the end of its answer."""
+        return self.in_flight.use(model)
+
+    async def wait_until_ready(self, seconds: float, model: str | None = None) -> None:
+        """Return once the engine (and its adapter `model`) can answer; wakes an engine that sleeps.
+
+        Raises:
+            EngineNotReadyError: it could not within `seconds`, or never will; tells the reason and when to ask again.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self.state is not EngineState.READY:
+                    if self.state in GIVEN_UP:
+                        raise self.not_ready()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise self.not_ready() from None
 
     def require_ready(self) -> None:
         """Raise EngineNotReadyError, telling the state and the reason, unless the engine is ready."""
@@ -183,8 +207,10 @@ class SupervisedEngine:
         metrics.ENGINE_READY.set(int(state is EngineState.READY), {names.ENGINE: self.declared.name})
         if state is EngineState.READY:
             self.last_error = None
-        if state not in {EngineState.STARTING, EngineState.RESTARTING}:
+        if state in SETTLED:
             self.settled.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _compare_plan(self, lines: Sequence[str]) -> None:
         if self._plan_check is not None:
