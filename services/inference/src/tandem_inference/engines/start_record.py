@@ -1,4 +1,4 @@
-"""What is remembered of one start of an engine: when it began and succeeded, and what the engine printed until then."""
+"""What is remembered of one start of an engine: its process group, when it began and succeeded, what it printed until then."""
 
 import time
 from collections import deque
@@ -11,6 +11,7 @@ class StartRecord:
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=MOST_LINES)
+        self.process_group: int | None = None  # the keeper's process id; None before it runs
         self._started = time.monotonic()
         self._ready: float | None = None
 

@@ -150,6 +150,7 @@ class SupervisedEngine:
                 LOOPBACK, self.port, what="The engine", setting="TANDEM_INFERENCE_ENGINE_FIRST_PORT"
             )
             process = await self._start()
+            self.start.process_group = process.pid
         except (StartError, OSError) as error:
             self.start = None
             return str(error)
