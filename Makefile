@@ -65,6 +65,16 @@ calibrate: ## Measure vLLM's memory over a grid on this machine's GPU; skips wit
 		exec .venvs/inference/bin/python -m tandem_inference.planner.calibrate --out "$(or $(OUT),.run/calibration.csv)"; \
 	else echo "calibration skipped: there is no .venvs/inference; make setup S=inference makes it"; fi
 
+.PHONY: bench-interference bench-overhead bench-stop
+bench-interference: ## Does chat feel a backlog? Plain vLLM against the gateway (10 minutes, a quiet machine)
+	@PYTHONPATH=. .venvs/inference/bin/python benchmarks/gateway/interference.py
+
+bench-overhead: ## What the gateway costs (10 minutes, a quiet machine; beside LiteLLM: LITELLM=path)
+	@PYTHONPATH=. .venvs/inference/bin/python benchmarks/gateway/overhead.py $(if $(LITELLM),--litellm $(LITELLM))
+
+bench-stop: ## How soon the engine is free when a hundred callers leave (2 minutes)
+	@PYTHONPATH=. .venvs/inference/bin/python benchmarks/gateway/stop.py
+
 planner-accuracy: dev ## Print how far the memory planner is from start-up logs; others: CSV=file
 	@$(DEV)/python benchmarks/planner_accuracy/run.py $(CSV)
 
