@@ -44,7 +44,7 @@ def test_result_arrives_once_when_the_worker_is_killed_in_the_middle(stack: Stac
     assert outcomes_shown(stack, feedback_id) == 1
 
 
-@pytest.mark.parametrize("part", ["chat", "inference", "emulator"])
+@pytest.mark.parametrize("part", ["chat", "emulator"])
 def test_result_arrives_once_when_another_part_is_killed_after_asking(
     stack: Stack, user: ChatUser, part: str
 ) -> None:
@@ -88,17 +88,20 @@ def kill_while_streaming(stack: Stack, conversation: str, content: str) -> None:
     pytest.fail("the stream ended in order although chat was killed")
 
 
-def test_no_engine_is_left_behind_when_inference_is_killed(stack: Stack, user: ChatUser) -> None:
-    conversation = user.new_conversation()
+def test_chat_says_so_and_the_result_still_arrives_once_when_inference_is_killed(
+    stack: Stack, user: ChatUser
+) -> None:
+    _, feedback_id = asked(user)
+    empty = user.new_conversation()
     killed_and_back(stack, "inference")
     refused = httpx.post(
-        f"{stack.chat_url}/v1/conversations/{conversation}/messages",
-        json={"content": "Hello?"},
-        trust_env=False,
+        f"{stack.chat_url}/v1/conversations/{empty}/messages", json={"content": "Hello?"}, trust_env=False
     )
     assert refused.status_code == 503
     assert refused.json()["code"] == "engine_not_ready"
     assert int(refused.headers["Retry-After"]) > 0
-    assert user.messages(conversation) == []
-    stack.wait_ready("inference")
-    assert user.ask(conversation, "Hello?")[-1]["data"]["reply"]["state"] == "completed"
+    assert user.messages(empty) == []
+    stack.wait_ready("inference")  # a port or memory still held by an engine left behind would prevent it
+    assert user.ask(empty, "Hello?")[-1]["data"]["reply"]["state"] == "completed"
+    assert user.wait_for_feedback(feedback_id)["state"] == "completed"
+    assert outcomes_shown(stack, feedback_id) == 1
