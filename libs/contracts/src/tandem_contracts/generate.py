@@ -15,6 +15,7 @@ from tandem_contracts.feedback import EVENT_MODELS
 _PROJECT = Path(__file__).resolve().parents[2]
 _SENT_TO = {
     "feedback.requested.v1": topics.FEEDBACK_REQUESTS,
+    "feedback.cancel_requested.v1": topics.FEEDBACK_REQUESTS,
     "feedback.completed.v1": topics.FEEDBACK_RESULTS,
     "feedback.failed.v1": topics.FEEDBACK_RESULTS,
     "feedback.cancelled.v1": topics.FEEDBACK_RESULTS,

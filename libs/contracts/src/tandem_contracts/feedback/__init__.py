@@ -4,6 +4,7 @@ from typing import Final, TypeAlias
 
 from tandem_contracts.feedback.v1 import (
     FeedbackCancelledV1,
+    FeedbackCancelRequestedV1,
     FeedbackCompletedV1,
     FeedbackFailedV1,
     FeedbackRequestedV1,
@@ -13,12 +14,24 @@ from tandem_contracts.feedback.v1 import (
     Turn,
 )
 
-FeedbackEvent: TypeAlias = FeedbackRequestedV1 | FeedbackCompletedV1 | FeedbackFailedV1 | FeedbackCancelledV1
+FeedbackEvent: TypeAlias = (
+    FeedbackRequestedV1
+    | FeedbackCancelRequestedV1
+    | FeedbackCompletedV1
+    | FeedbackFailedV1
+    | FeedbackCancelledV1
+)
 FeedbackOutcome: TypeAlias = FeedbackCompletedV1 | FeedbackFailedV1 | FeedbackCancelledV1
 
 EVENT_MODELS: Final[dict[str, type[FeedbackEvent]]] = {
     model.event_type: model
-    for model in (FeedbackRequestedV1, FeedbackCompletedV1, FeedbackFailedV1, FeedbackCancelledV1)
+    for model in (
+        FeedbackRequestedV1,
+        FeedbackCancelRequestedV1,
+        FeedbackCompletedV1,
+        FeedbackFailedV1,
+        FeedbackCancelledV1,
+    )
 }
 
 OUTCOME_MODELS: Final[dict[str, type[FeedbackOutcome]]] = {
@@ -28,6 +41,7 @@ OUTCOME_MODELS: Final[dict[str, type[FeedbackOutcome]]] = {
 __all__ = [
     "EVENT_MODELS",
     "OUTCOME_MODELS",
+    "FeedbackCancelRequestedV1",
     "FeedbackCancelledV1",
     "FeedbackCompletedV1",
     "FeedbackEvent",

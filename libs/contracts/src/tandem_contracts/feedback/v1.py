@@ -11,6 +11,8 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$
 # NUL is refused because Postgres cannot store it in text.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=r"^[^\x00]*$")]
 
+WebhookUrl = Annotated[str, StringConstraints(pattern=r"^https://[!-~]{1,2000}$")]
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -80,6 +82,26 @@ class FeedbackRequestedV1(_FeedbackEvent):
     )
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     requested_at: AwareDatetime
+    deadline_at: AwareDatetime | None = Field(
+        default=None,
+        description="Until when the feedback is of use: waiting ends then as feedback.failed, code deadline_exceeded. If absent, "
+        "a day after the worker first saw the request; never more than 30 days after.",
+    )
+    batch_id: Identifier | None = Field(
+        default=None, description="Puts requests together, to be listed and followed as one."
+    )
+    webhook_url: WebhookUrl | None = Field(
+        default=None,
+        description="Where to POST the outcome's event; only https, and only hosts that the worker's operator listed.",
+    )
+
+
+class FeedbackCancelRequestedV1(_FeedbackEvent):
+    """The requester calls a request off; without effect once it has its outcome, remembered when it is not there yet."""
+
+    event_type: ClassVar[str] = "feedback.cancel_requested.v1"
+
+    requested_at: AwareDatetime
 
 
 class FeedbackCompletedV1(_FeedbackEvent):
@@ -111,6 +133,7 @@ class FeedbackCancelledV1(_FeedbackEvent):
 
 
 __all__ = [
+    "FeedbackCancelRequestedV1",
     "FeedbackCancelledV1",
     "FeedbackCompletedV1",
     "FeedbackFailedV1",

@@ -12,7 +12,7 @@ from tandem_chat.application.ports import Store
 from tandem_chat.domain.errors import FeedbackNotFoundError
 from tandem_chat.domain.feedback import Feedback
 from tandem_contracts.envelope import Envelope
-from tandem_contracts.feedback import FeedbackRequestedV1
+from tandem_contracts.feedback import FeedbackCancelRequestedV1, FeedbackRequestedV1
 from tandem_telemetry import names
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class FollowFeedback:
     async def take_outcome(self, envelope: Envelope) -> None:
         """Give a feedback its outcome, once however often it is delivered; other publishers' outcomes are not ours."""
         event = envelope.event
-        if isinstance(event, FeedbackRequestedV1):
+        if isinstance(event, FeedbackRequestedV1 | FeedbackCancelRequestedV1):
             logger.warning("feedback.unexpected_event", extra={"request_id": event.request_id})
             return
         async with self._store.write() as transaction:
