@@ -22,6 +22,10 @@ SERVICES: dict[str, type[BaseSettings]] = {
 }
 # Read by libs/telemetry and by the Pub/Sub client, the same for every service.
 SHARED = {
+    "TANDEM_SECRETS_DIR": (
+        "",
+        "Folder with one file per setting, named like its variable in lower case (`tandem_chat_database_url`); the environment wins.",
+    ),
     "PUBSUB_EMULATOR_HOST": ("", "Address of the Pub/Sub emulator; empty for Google's own service."),
     "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "OpenTelemetry collector to send traces to, over HTTP."),
     "TANDEM_TRACE_FILE": ("", "File to write spans to as JSON lines."),

@@ -13,6 +13,7 @@ from tandem_chat.entrypoints.cli import main
         ("TANDEM_CHAT_PORT", "eighty", "TANDEM_CHAT_PORT: "),
         ("TANDEM_CHAT_PORT", "70000", "TANDEM_CHAT_PORT: "),
         ("TANDEM_CHAT_INFERENCE_URL", "nowhere", "TANDEM_CHAT_INFERENCE_URL: "),
+        ("TANDEM_SECRETS_DIR", "/no/such/folder", "TANDEM_SECRETS_DIR: expected a folder"),
         ("TANDEM_LOG_LEVEL", "LOUD", "TANDEM_LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )

@@ -36,6 +36,8 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "postgresql://me:hunter2@h/d",
             "TANDEM_FEEDBACK_DATABASE_URL: expected sqlite",
         ),
+        ("TANDEM_FEEDBACK_HOST", "0.0.0.0", "TANDEM_FEEDBACK_HOST: expected a loopback address"),
+        ("TANDEM_SECRETS_DIR", "/no/such/folder", "TANDEM_SECRETS_DIR: expected a folder"),
         ("TANDEM_LOG_LEVEL", "loud", "TANDEM_LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )

@@ -53,6 +53,22 @@ def test_the_token_is_not_shown_when_settings_are_logged() -> None:
     assert "a-token-of-the-service" not in repr(settings) + str(settings.model_dump(mode="json"))
 
 
+def test_a_token_is_read_from_its_file_when_a_folder_of_secrets_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tandem_inference_service_token").write_text("a-token-of-the-service\n")
+    monkeypatch.setenv("TANDEM_SECRETS_DIR", str(tmp_path))
+    token = read_settings().service_token
+    assert token is not None
+    assert token.get_secret_value() == "a-token-of-the-service"
+
+
+def test_a_missing_folder_of_secrets_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_SECRETS_DIR", "/no/such/folder")
+    with pytest.raises(StartError, match="TANDEM_SECRETS_DIR: expected a folder"):
+        read_settings()
+
+
 def test_every_setting_is_described() -> None:
     assert [name for name, field in InferenceSettings.model_fields.items() if not field.description] == []
 

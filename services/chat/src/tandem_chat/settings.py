@@ -1,7 +1,9 @@
 """Chat's settings: read once from the environment (prefix `TANDEM_CHAT_`) and an optional `.env`, then never changed."""
 
+import os
 from ipaddress import ip_address
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +17,12 @@ class ChatSettings(BaseSettings):
     )
 
     host: str = Field(
-        default="127.0.0.1", description="Address to listen on. Only loopback: there is no sign-in yet."
+        default="127.0.0.1",
+        description="Address to listen on. There is no sign-in yet: anything but loopback needs TANDEM_CHAT_TRUST_NETWORK.",
+    )
+    trust_network: bool = Field(
+        default=False,
+        description="Whoever reaches the address may use it: it is on a private network, such as a container's, and published on loopback or behind a proxy that authenticates.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     database_url: SecretStr = Field(
@@ -55,14 +62,35 @@ class ChatSettings(BaseSettings):
         description="How long a feedback may stay without outcome before it is announced again; doubles each time.",
     )
 
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{"_secrets_dir": _secrets_folder(), **values})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _need_the_secrets_folder(cls, values: Any) -> Any:
+        named = os.environ.get("TANDEM_SECRETS_DIR")
+        if named and _secrets_folder() is None:  # without it, a default would silently take a secret's place
+            raise ValueError(f"TANDEM_SECRETS_DIR: expected a folder with files of secrets, got {named!r}")
+        return values
+
     @model_validator(mode="after")
-    def _stay_on_loopback(self) -> Self:
-        if not _is_loopback(self.host):
+    def _guard_other_addresses(self) -> Self:
+        if not self.trust_network and not _is_loopback(self.host):
             raise ValueError(
                 f"TANDEM_CHAT_HOST: expected a loopback address while chat has no sign-in, got {self.host!r}; "
-                "put a proxy that authenticates in front of it"
+                "put a proxy that authenticates in front of it, or set TANDEM_CHAT_TRUST_NETWORK=true where only "
+                "trusted programs reach it"
             )
         return self
+
+    @property
+    def listens_without_sign_in(self) -> bool:
+        return not _is_loopback(self.host)
+
+
+def _secrets_folder() -> Path | None:
+    folder = os.environ.get("TANDEM_SECRETS_DIR")
+    return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,8 +1,11 @@
 """Feedback's settings: read once from the environment (prefix `TANDEM_FEEDBACK_`) and an optional `.env`, then never changed."""
 
+import os
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,7 +18,11 @@ class FeedbackSettings(BaseSettings):
 
     host: str = Field(
         default="127.0.0.1",
-        description="Address of the worker's HTTP face. Only loopback: it asks for no token yet.",
+        description="Address of the worker's HTTP face. It asks for no token yet: anything but loopback needs TANDEM_FEEDBACK_TRUST_NETWORK.",
+    )
+    trust_network: bool = Field(
+        default=False,
+        description="Whoever reaches the HTTP face may read it: it is on a private network, such as a container's, and not published.",
     )
     port: int = Field(default=8010, ge=0, le=65535, description="Port of the HTTP face; 0 takes a free one.")
     database_url: SecretStr = Field(
@@ -59,6 +66,17 @@ class FeedbackSettings(BaseSettings):
         description="How long a request may lie without a worker before it is published again.",
     )
 
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{"_secrets_dir": _secrets_folder(), **values})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _need_the_secrets_folder(cls, values: Any) -> Any:
+        named = os.environ.get("TANDEM_SECRETS_DIR")
+        if named and _secrets_folder() is None:  # without it, a default would silently take a secret's place
+            raise ValueError(f"TANDEM_SECRETS_DIR: expected a folder with files of secrets, got {named!r}")
+        return values
+
     @field_validator("database_url")
     @classmethod
     def _is_a_known_database(cls, url: SecretStr) -> SecretStr:
@@ -69,17 +87,28 @@ class FeedbackSettings(BaseSettings):
             )
         return url
 
-    @field_validator("host")
-    @classmethod
-    def _stays_on_loopback(cls, host: str) -> str:
-        if host != "localhost" and not _is_loopback(host):
+    @model_validator(mode="after")
+    def _guard_other_addresses(self) -> Self:
+        if not self.trust_network and not _is_loopback(self.host):
             raise ValueError(
-                f"expected a loopback address while the HTTP face asks for no token, got {host!r}"
+                f"TANDEM_FEEDBACK_HOST: expected a loopback address while the HTTP face asks for no token, got {self.host!r}; "
+                "set TANDEM_FEEDBACK_TRUST_NETWORK=true where only trusted programs reach it"
             )
-        return host
+        return self
+
+    @property
+    def listens_without_token(self) -> bool:
+        return not _is_loopback(self.host)
+
+
+def _secrets_folder() -> Path | None:
+    folder = os.environ.get("TANDEM_SECRETS_DIR")
+    return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -3,10 +3,11 @@
 What the engines are is declared in a file of its own; see `engines/declaration.py`.
 """
 
+import os
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -69,6 +70,17 @@ class InferenceSettings(BaseSettings):
     )
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest request body.")
 
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{"_secrets_dir": _secrets_folder(), **values})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _need_the_secrets_folder(cls, values: Any) -> Any:
+        named = os.environ.get("TANDEM_SECRETS_DIR")
+        if named and _secrets_folder() is None:  # without it, a default would silently take a secret's place
+            raise ValueError(f"TANDEM_SECRETS_DIR: expected a folder with files of secrets, got {named!r}")
+        return values
+
     @model_validator(mode="after")
     def _guard_public_addresses(self) -> Self:
         if self.service_token is None and not _is_loopback(self.host):
@@ -96,6 +108,11 @@ def read_settings() -> InferenceSettings:
 def _in_words(found: ErrorDetails) -> str:
     message = found["msg"].removeprefix("Value error, ")
     return "".join(f"{_PREFIX}{str(part).upper()}: " for part in found["loc"][:1]) + message
+
+
+def _secrets_folder() -> Path | None:
+    folder = os.environ.get("TANDEM_SECRETS_DIR")
+    return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -66,6 +66,8 @@ def serve(settings: ChatSettings) -> None:
     from tandem_chat.entrypoints.http.server import run_until_told_to_stop
 
     logger.info("chat.starting", extra={"settings": settings.model_dump(mode="json")})
+    if settings.listens_without_sign_in:
+        logger.warning("chat.listens_without_sign_in", extra={"host": settings.host})
     app = create_app(settings)
 
     async def end_streams() -> None:

@@ -58,6 +58,8 @@ def serve(settings: FeedbackSettings) -> None:
     from tandem_feedback.entrypoints.http.server import run_until_told_to_stop
 
     logger.info("feedback.starting", extra={"settings": settings.model_dump(mode="json")})
+    if settings.listens_without_token:
+        logger.warning("feedback.listens_without_token", extra={"host": settings.host})
     run_until_told_to_stop(
         create_app(settings),
         settings.host,
