@@ -3,6 +3,8 @@
 from typing import Final, TypeAlias
 
 from tandem_contracts.feedback.v1 import (
+    CriterionResult,
+    Evidence,
     FeedbackCancelledV1,
     FeedbackCancelRequestedV1,
     FeedbackCompletedV1,
@@ -10,6 +12,7 @@ from tandem_contracts.feedback.v1 import (
     FeedbackRequestedV1,
     FeedbackResult,
     RubricRef,
+    Timings,
     TokenUsage,
     Turn,
 )
@@ -41,6 +44,8 @@ OUTCOME_MODELS: Final[dict[str, type[FeedbackOutcome]]] = {
 __all__ = [
     "EVENT_MODELS",
     "OUTCOME_MODELS",
+    "CriterionResult",
+    "Evidence",
     "FeedbackCancelRequestedV1",
     "FeedbackCancelledV1",
     "FeedbackCompletedV1",
@@ -50,6 +55,7 @@ __all__ = [
     "FeedbackRequestedV1",
     "FeedbackResult",
     "RubricRef",
+    "Timings",
     "TokenUsage",
     "Turn",
 ]

@@ -39,6 +39,36 @@ class TokenUsage(_Frozen):
     completion_tokens: int = Field(ge=0)
 
 
+class Evidence(_Frozen):
+    """Something that was said, in the transcript's own words."""
+
+    quote: Text
+    turn: int = Field(ge=0, description="Place of the message in the request's transcript, from 0.")
+
+
+class CriterionResult(_Frozen):
+    """The judgement by one criterion of the rubric."""
+
+    id: Identifier
+    title: str
+    score: int = Field(description="From `lowest` to `highest`.")
+    lowest: int
+    highest: int
+    reason: Text
+    evidence: tuple[Evidence, ...] = Field(
+        default=(), description="Quotes that were found in the transcript; the others are dropped."
+    )
+
+
+class Timings(_Frozen):
+    """Where the time went, in seconds."""
+
+    counting_seconds: float = Field(ge=0, description="Counting tokens to fit the transcript.")
+    generating_seconds: float = Field(
+        ge=0, description="Waiting for and running generations, repairs included."
+    )
+
+
 class FeedbackResult(_Frozen):
     """The judgement itself, stamped with what made it."""
 
@@ -53,9 +83,24 @@ class FeedbackResult(_Frozen):
     omitted_turns: int = Field(
         default=0,
         ge=0,
-        description="Oldest turns left out because the transcript did not fit the model's window.",
+        description="Turns left out because the transcript did not fit the model's window, the oldest first.",
     )
     usage: TokenUsage
+    criteria: tuple[CriterionResult, ...] = Field(
+        default=(), description="One by one, for rubrics that score their criteria."
+    )
+    evidence_dropped: int = Field(
+        default=0, ge=0, description="Quotes of the model's that do not occur in the transcript."
+    )
+    note: str | None = Field(
+        default=None, description="A sentence on what was left out or judged in parts, if anything was."
+    )
+    parts: int = Field(default=1, ge=1, description="Parts that a long transcript was judged in.")
+    repairs: int = Field(
+        default=0, ge=0, description="Outputs that were cut off or out of shape and written again."
+    )
+    truncations: int = Field(default=0, ge=0, description="Those of the repairs that were cut off.")
+    timings: Timings | None = None
 
 
 class _FeedbackEvent(_Frozen):
@@ -140,6 +185,7 @@ __all__ = [
     "FeedbackRequestedV1",
     "FeedbackResult",
     "RubricRef",
+    "Timings",
     "TokenUsage",
     "Turn",
 ]
