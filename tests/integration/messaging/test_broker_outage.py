@@ -13,7 +13,7 @@ from tandem_contracts import topics
 from tandem_contracts.envelope import Envelope
 from tandem_contracts.feedback import FeedbackRequestedV1
 from tandem_messaging import relay as relay_module
-from tandem_messaging.consumer import Consumer, ConsumerLimits
+from tandem_messaging.consumer import Consumer, ConsumerLimits, event_of
 from tandem_messaging.database import Database
 from tandem_messaging.outbox import enqueue
 from tandem_messaging.ports import ReceivedMessage
@@ -46,6 +46,7 @@ class Station:
         self.consumer = Consumer(
             PubSubSubscriber(pubsub, topics.FEEDBACK_REQUESTS_WORKER.name),
             self._note,
+            read=event_of,
             dead_letter=self._bury,
             limits=ConsumerLimits(drain_seconds=0),
             make_topology=remake,
@@ -75,8 +76,8 @@ class Station:
     async def _note(self, envelope: Envelope) -> None:
         self.arrived.append(envelope.event.request_id)
 
-    async def _bury(self, message: ReceivedMessage, reason: str) -> None:
-        pytest.fail(f"dead letter: {reason}")
+    async def _bury(self, message: ReceivedMessage, error: Exception) -> None:
+        pytest.fail(f"dead letter: {error}")
 
 
 @pytest.fixture

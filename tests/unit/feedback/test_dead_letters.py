@@ -5,8 +5,9 @@ from datetime import datetime
 import pytest
 
 from tandem_contracts import topics
+from tandem_contracts.envelope import UnreadableEventError
 from tandem_feedback.adapters.dead_letters import DeadLetters
-from tandem_messaging.errors import TopologyMissingError, TransientError
+from tandem_messaging.errors import PermanentError, TopologyMissingError, TransientError
 from tandem_messaging.memory import InMemoryBroker
 from tandem_messaging.ports import ReceivedMessage
 
@@ -30,13 +31,14 @@ def poison(**attributes: str) -> ReceivedMessage:
 async def test_letter_holds_the_message_and_the_reason(broker: InMemoryBroker) -> None:
     make_dead_topic(broker)
     message = poison(**{"ce-type": "feedback.requested.v1", "googclient_x": "set by Pub/Sub"})
-    await DeadLetters(broker).send(message, "data: no JSON")
+    await DeadLetters(broker).send(message, UnreadableEventError("data: no JSON"))
     (letter,) = await broker.pull(READER, 10)
     assert letter.data == message.data
     found = dict(letter.attributes)
     assert datetime.fromisoformat(found.pop("tandem-dead-time")).tzinfo
     assert found == {
         "ce-type": "feedback.requested.v1",
+        "tandem-dead-code": "unreadable",
         "tandem-dead-reason": "data: no JSON",
         "tandem-dead-attempts": "3",
         "tandem-dead-message-id": "message-7",
@@ -46,7 +48,7 @@ async def test_letter_holds_the_message_and_the_reason(broker: InMemoryBroker) -
 
 async def test_reason_is_cut_to_what_pubsub_takes_and_stays_text(broker: InMemoryBroker) -> None:
     make_dead_topic(broker)
-    await DeadLetters(broker).send(poison(), "설" * 1000)
+    await DeadLetters(broker).send(poison(), PermanentError("설" * 1000))
     (letter,) = await broker.pull(READER, 10)
     reason = letter.attributes["tandem-dead-reason"]
     assert 1000 < len(reason.encode()) <= 1024
@@ -61,11 +63,11 @@ async def test_sender_is_told_to_wait_when_the_topic_is_missing_and_finds_it_mad
 
     letters = DeadLetters(broker, make)
     with pytest.raises(TransientError):
-        await letters.send(poison(), "bad")
-    await letters.send(poison(), "bad")
+        await letters.send(poison(), PermanentError("bad"))
+    await letters.send(poison(), PermanentError("bad"))
     assert len(await broker.pull(READER, 10)) == 1
 
 
 async def test_missing_topic_is_told_when_nobody_may_make_it(broker: InMemoryBroker) -> None:
     with pytest.raises(TopologyMissingError):
-        await DeadLetters(broker).send(poison(), "bad")
+        await DeadLetters(broker).send(poison(), PermanentError("bad"))

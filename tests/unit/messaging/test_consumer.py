@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -11,8 +11,8 @@ import pytest
 from tandem_contracts.envelope import Envelope
 from tandem_messaging import consumer as consumer_module
 from tandem_messaging import memory
-from tandem_messaging.consumer import Consumer, ConsumerLimits
-from tandem_messaging.errors import BrokerUnavailableError, PermanentError, TransientError
+from tandem_messaging.consumer import Consumer, ConsumerLimits, event_of
+from tandem_messaging.errors import BrokerUnavailableError, LaterError, PermanentError, TransientError
 from tandem_messaging.memory import InMemoryBroker
 from tandem_messaging.ports import OutgoingMessage, ReceivedMessage, Subscriber
 from tests.support.eventually import eventually
@@ -79,16 +79,18 @@ class Stage:
     async def publish(self, *messages: OutgoingMessage) -> None:
         await self.broker.publish(TOPIC, messages or [a_message()])
 
-    async def bury(self, message: ReceivedMessage, reason: str) -> None:
-        self.dead.append(reason)
+    async def bury(self, message: ReceivedMessage, error: Exception) -> None:
+        self.dead.append(str(error))
         self.subscriber.history.append("buried")
 
     @asynccontextmanager
     async def consuming(
         self, handler: Callable[[Envelope], Awaitable[None]], **options: Any
-    ) -> AsyncIterator[Consumer]:
+    ) -> AsyncIterator[Consumer[Envelope]]:
         consumer = Consumer(
-            self.subscriber, handler, **{"dead_letter": self.bury, "limits": LIMITS, **options}
+            self.subscriber,
+            handler,
+            **{"read": event_of, "dead_letter": self.bury, "limits": LIMITS, **options},
         )
         running = asyncio.create_task(consumer.run())
         try:
@@ -234,10 +236,10 @@ async def test_message_stays_held_when_the_dead_letters_cannot_be_reached(stage:
     await stage.publish()
     refusals = [BrokerUnavailableError("away")] * 2
 
-    async def bury(message: ReceivedMessage, reason: str) -> None:
+    async def bury(message: ReceivedMessage, error: Exception) -> None:
         if refusals:
             raise refusals.pop()
-        await stage.bury(message, reason)
+        await stage.bury(message, error)
 
     async with stage.consuming(Handler(PermanentError("poison")), dead_letter=bury):
         await eventually("it is settled", lambda: "acknowledged" in stage.subscriber.settled)
@@ -365,3 +367,56 @@ async def test_topology_is_remade_when_the_broker_forgot_it(stage: Stage) -> Non
         await stage.publish()
         await eventually("a message is done", lambda: handler.finished)
     assert remade == ["failed", "made"]
+
+
+async def test_message_frees_its_slot_and_comes_back_later_when_the_handler_says_so(stage: Stage) -> None:
+    await stage.publish()
+    handler = Handler(LaterError("after a failed attempt", retry_after=0.4))
+    async with stage.consuming(handler):
+        await eventually("it is given back", lambda: stage.subscriber.settled)
+        assert stage.subscriber.settled == ["extended by 1"]
+        await eventually("it came back", lambda: handler.finished, seconds=20)
+    assert stage.dead == []
+
+
+async def test_waiting_message_is_given_back_at_once_when_the_consumer_stops(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.publish()
+    handler = Handler(*[TransientError("the engine is away", retry_after=30)] * 5)
+    long_drain = replace(LIMITS, drain_seconds=3600)
+    async with stage.consuming(handler, limits=long_drain) as consumer:
+        await eventually("it waits", lambda: handler.started)
+        await asyncio.wait_for(consumer.drain(), timeout=20)
+        assert stage.subscriber.settled == ["extended by 1"]
+
+
+async def test_heart_beats_on_when_a_beat_has_a_defect(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    extend, failures = stage.subscriber.extend_lease, [ZeroDivisionError("a defect")]
+
+    async def extend_after_a_defect(ack_ids: Sequence[str], lease_seconds: int) -> None:
+        if failures:
+            raise failures.pop()
+        await extend(ack_ids, lease_seconds)
+
+    monkeypatch.setattr(stage.subscriber, "extend_lease", extend_after_a_defect)
+    await stage.publish()
+    handler = blocking(1)
+    async with stage.consuming(handler):
+        await eventually("beats go on", lambda: len(stage.subscriber.history) > 2)
+        handler.gate.set()
+        await eventually("it is done", lambda: handler.finished)
+
+
+async def test_queue_counts_as_empty_only_after_a_pull_that_brought_nothing(stage: Stage) -> None:
+    handler = blocking(LIMITS.slots)
+    async with stage.consuming(handler) as consumer:
+        await eventually("nothing is there", lambda: consumer.found_nothing)
+        await stage.publish(*[a_message() for _ in range(LIMITS.slots)])
+        await eventually("all slots are taken", lambda: len(handler.started) == LIMITS.slots)
+        assert not consumer.found_nothing
+        handler.gate.set()
+        await eventually("nothing is left", lambda: consumer.found_nothing)
+        stage.broker.forget_everything()
+        await eventually("nobody knows", lambda: not consumer.found_nothing)
+        stage.make_topology()

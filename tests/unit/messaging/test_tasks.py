@@ -48,3 +48,39 @@ async def test_newest_loop_ends_first_when_closed() -> None:
     await asyncio.sleep(0)
     await loops.close()
     assert ended == ["newer", "older"]
+
+
+async def test_loop_is_started_again_when_something_inside_it_was_cancelled() -> None:
+    starts = 0
+
+    async def fragile() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            inner = asyncio.create_task(asyncio.Event().wait())
+            inner.cancel()
+            await inner
+        await asyncio.Event().wait()
+
+    loops = BackgroundLoops()
+    loops.start("fragile", fragile)
+    await eventually("the second start", lambda: starts == 2)
+    await loops.close()
+
+
+async def test_dead_loop_is_named_until_it_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_RESTART_AFTER_SECONDS", 0.2)
+    starts = 0
+
+    async def fragile() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            raise RuntimeError("a defect")
+        await asyncio.Event().wait()
+
+    loops = BackgroundLoops()
+    loops.start("fragile", fragile)
+    await eventually("it is named", lambda: loops.down == {"fragile": "RuntimeError"})
+    await eventually("it runs again", lambda: starts == 2 and loops.down == {})
+    await loops.close()

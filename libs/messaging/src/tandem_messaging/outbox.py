@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tandem_contracts.envelope import Envelope, encode
 from tandem_messaging.database import UtcDateTime, database_now
+from tandem_messaging.ports import OutgoingMessage
 from tandem_telemetry import inject_context
 
 
@@ -61,13 +62,23 @@ class OutboxRow:
 async def enqueue(session: AsyncSession, table: Table, topic: str, envelope: Envelope) -> None:
     """Add an event to the caller's transaction; it is published if and only if that commits."""
     data, attributes = encode(envelope)
+    message = OutgoingMessage(
+        data, {**attributes, **inject_context()}, ordering_key=envelope.event.conversation_id
+    )
+    await enqueue_message(session, table, topic, message, request_id=envelope.event.request_id)
+
+
+async def enqueue_message(
+    session: AsyncSession, table: Table, topic: str, message: OutgoingMessage, *, request_id: str
+) -> None:
+    """Add a message as it is, which need be no event of ours; `request_id` is for logs, and may be empty."""
     await session.execute(
         insert(table).values(
             topic=topic,
-            ordering_key=envelope.event.conversation_id,
-            request_id=envelope.event.request_id,
-            data=data,
-            attributes=json.dumps({**attributes, **inject_context()}),
+            ordering_key=message.ordering_key,
+            request_id=request_id,
+            data=message.data,
+            attributes=json.dumps(dict(message.attributes)),
             created_at=await database_now(session),
         )
     )

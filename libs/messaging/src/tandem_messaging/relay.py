@@ -136,7 +136,11 @@ class Relay:
             _delay.record((now - row.created_at).total_seconds())
             logger.info(
                 "outbox.published",
-                extra={"topic": row.topic, "type": row.attributes["ce-type"], "request_id": row.request_id},
+                extra={
+                    "topic": row.topic,
+                    "type": row.attributes.get("ce-type", ""),
+                    "request_id": row.request_id,
+                },
             )
         _published.add(len(rows))
 
@@ -163,7 +167,7 @@ def _batches(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
 
 
 def _traced_message(topic: str, row: OutboxRow) -> OutgoingMessage:
-    attributes = {names.REQUEST_ID: row.request_id, names.EVENT_TYPE: row.attributes["ce-type"]}
+    attributes = {names.REQUEST_ID: row.request_id, names.EVENT_TYPE: row.attributes.get("ce-type", "")}
     with _tracer.start_as_current_span(
         f"publish {topic}",
         context=extract_context(row.attributes),

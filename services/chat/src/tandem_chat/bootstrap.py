@@ -20,7 +20,7 @@ from tandem_chat.application.run_replies import ReplyLimits, ReplyRunner
 from tandem_chat.application.sweep import Sweeper
 from tandem_chat.settings import ChatSettings
 from tandem_contracts import topics
-from tandem_messaging.consumer import Consumer, MakeTopology
+from tandem_messaging.consumer import Consumer, MakeTopology, event_of
 from tandem_messaging.database import Database
 from tandem_messaging.ports import ReceivedMessage
 from tandem_messaging.pubsub import PubSub, PubSubPublisher, PubSubSubscriber, connect
@@ -71,6 +71,7 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[UseCases]:
         consumer = Consumer(
             PubSubSubscriber(pubsub, topics.FEEDBACK_RESULTS_CHAT.name),
             follow_feedback.take_outcome,
+            read=event_of,
             dead_letter=_report_unreadable,
             make_topology=remake,
         )
@@ -119,6 +120,6 @@ def _remake(pubsub: PubSub) -> MakeTopology | None:
     return remake
 
 
-async def _report_unreadable(message: ReceivedMessage, reason: str) -> None:
+async def _report_unreadable(message: ReceivedMessage, error: Exception) -> None:
     """An outcome that cannot be read is dropped: its request is announced again, and answered again."""
-    logger.error("results.unreadable", extra={"message_id": message.message_id, "reason": reason})
+    logger.error("results.unreadable", extra={"message_id": message.message_id, "reason": str(error)})

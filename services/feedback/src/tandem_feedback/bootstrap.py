@@ -16,7 +16,7 @@ from tandem_feedback.application.judge import Judge
 from tandem_feedback.application.ports import Engine, Store
 from tandem_feedback.application.sweep import Sweeper
 from tandem_feedback.settings import FeedbackSettings
-from tandem_messaging.consumer import Consumer, ConsumerLimits, MakeTopology
+from tandem_messaging.consumer import Consumer, ConsumerLimits, MakeTopology, event_of
 from tandem_messaging.database import Database
 from tandem_messaging.pubsub import PubSub, PubSubPublisher, PubSubSubscriber, connect
 from tandem_messaging.relay import Relay
@@ -57,6 +57,7 @@ async def bootstrap(settings: FeedbackSettings) -> AsyncIterator[Worker]:
         consumer = Consumer(
             PubSubSubscriber(pubsub, topics.FEEDBACK_REQUESTS_WORKER.name),
             handler.handle,
+            read=event_of,
             dead_letter=DeadLetters(publisher, remake).send,
             limits=ConsumerLimits(
                 slots=settings.slots,

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from tandem_contracts import topics
-from tandem_messaging.errors import TopologyMissingError, TransientError
+from tandem_messaging.errors import PermanentError, TopologyMissingError, TransientError
 from tandem_messaging.ports import OutgoingMessage, Publisher, ReceivedMessage
 
 logger = logging.getLogger(__name__)
 
 # Pub/Sub's own bound on an attribute's value.
 _MAX_ATTRIBUTE_BYTES = 1024
+UNREADABLE = "unreadable"
 
 
 class DeadLetters:
@@ -23,11 +24,13 @@ class DeadLetters:
         self._publisher = publisher
         self._make_topology = make_topology
 
-    async def send(self, message: ReceivedMessage, reason: str) -> None:
+    async def send(self, message: ReceivedMessage, error: Exception) -> None:
         """Publish `message` as it came, plus `tandem-dead-*` attributes. The caller acknowledges it afterwards."""
+        reason = str(error)
         attributes = {
             # Pub/Sub adds names of its own but refuses them from a publisher.
             **{name: text for name, text in message.attributes.items() if not name.startswith("goog")},
+            "tandem-dead-code": error.code if isinstance(error, PermanentError) else UNREADABLE,
             "tandem-dead-reason": reason.encode()[:_MAX_ATTRIBUTE_BYTES].decode(errors="ignore"),
             "tandem-dead-attempts": str(message.delivery_attempt),
             "tandem-dead-message-id": message.message_id,
@@ -38,9 +41,9 @@ class DeadLetters:
         letter = OutgoingMessage(message.data, attributes)
         try:
             await self._publisher.publish(topics.FEEDBACK_REQUESTS_DEAD, [letter])
-        except TopologyMissingError as error:
+        except TopologyMissingError as missing:
             if self._make_topology is None:
                 raise
             await self._make_topology()
-            raise TransientError("the dead-letter topic was missing and has been made") from error
+            raise TransientError("the dead-letter topic was missing and has been made") from missing
         logger.error("message.dead", extra={"message_id": message.message_id, "reason": reason})
