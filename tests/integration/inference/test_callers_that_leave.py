@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from tandem_inference.bootstrap import Service
+from tandem_inference.bootstrap import Service, build_admissions
 from tandem_inference.engines.fleet import Fleet
 from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine, SupervisionLimits
 from tandem_inference.entrypoints.http.app import create_app
@@ -48,7 +48,9 @@ async def _gateway_over(stub: StubEngine) -> AsyncIterator[str]:
     async with _served(stub.app) as engine_port, httpx.AsyncClient(timeout=None) as client:
         engine = SupervisedEngine(declared_engine(), engine_port, limits)
         engine.state = EngineState.READY
-        app: FastAPI = create_app(InferenceSettings(_env_file=None), Service(Fleet([engine]), client))
+        settings = InferenceSettings(_env_file=None)
+        admissions = build_admissions(settings, [engine.declared])
+        app: FastAPI = create_app(settings, Service(Fleet([engine]), client, admissions))
         async with _served(app) as port:
             yield f"http://127.0.0.1:{port}"
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tandem_inference.bootstrap import Service
+from tandem_inference.bootstrap import Service, build_admissions
 from tandem_inference.engines.fleet import Fleet
 from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine, SupervisionLimits
 from tandem_inference.entrypoints.http.app import create_app
@@ -55,7 +55,8 @@ async def gateway(settings: InferenceSettings) -> AsyncIterator[Gateway]:
         return answer
 
     engine_client = httpx.AsyncClient(transport=httpx.MockTransport(upstream))
-    app = create_app(settings, Service(Fleet([engine]), engine_client))
+    admissions = build_admissions(settings, [engine.declared])
+    app = create_app(settings, Service(Fleet([engine]), engine_client, admissions))
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         built = Gateway(app, engine, client)

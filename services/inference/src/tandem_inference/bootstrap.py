@@ -1,7 +1,7 @@
 """Builds the service from its settings and its declared engines, and closes it in reverse order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ from tandem_inference.engines.plan_check import PlanCheck
 from tandem_inference.engines.ports import refuse_taken_port
 from tandem_inference.engines.supervised_engine import SupervisedEngine, SupervisionLimits
 from tandem_inference.engines.vllm_command import LOOPBACK
+from tandem_inference.gateway.admission.admission import Admission
+from tandem_inference.gateway.admission.limits import AdmissionLimits, ClassLimits
 from tandem_inference.settings import InferenceSettings
 from tandem_telemetry import instrument_client
 
@@ -23,10 +25,11 @@ _CONNECT_TIMEOUT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Service:
-    """What the entrypoints work with."""
+    """What the entrypoints work with. `admissions` has one entry for each engine, by its name."""
 
     fleet: Fleet
     client: httpx.AsyncClient
+    admissions: Mapping[str, Admission]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -60,7 +63,18 @@ def build_service(settings: InferenceSettings, declared: Sequence[Engine]) -> Se
         trust_env=False,
     )
     instrument_client(client)
-    return Service(Fleet(engines), client)
+    return Service(Fleet(engines), client, build_admissions(settings, declared))
+
+
+def build_admissions(settings: InferenceSettings, declared: Sequence[Engine]) -> dict[str, Admission]:
+    """Return the admission of each engine, by the engine's name."""
+    limits = AdmissionLimits(
+        reserve=settings.background_reserve_slots,
+        floor=settings.background_floor_slots,
+        interactive=ClassLimits(settings.interactive_queue_length, settings.interactive_longest_wait_seconds),
+        background=ClassLimits(settings.background_queue_length, settings.background_longest_wait_seconds),
+    )
+    return {engine.name: Admission(engine.name, engine.max_num_seqs, limits) for engine in declared}
 
 
 def refuse_taken_ports(settings: InferenceSettings, declared: Sequence[Engine]) -> None:

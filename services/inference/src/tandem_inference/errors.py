@@ -6,10 +6,14 @@ InferenceError
 │   ├── SmallModelError         the small model cannot be made
 │   └── InvalidRequestError     the caller has to change the request
 │       ├── UnknownModelError
+│       ├── UnknownEngineError
 │       ├── BodyTooLargeError
 │       └── UnauthorizedError
 └── TransientError              the same request may succeed after `retry_after_seconds`
-    └── EngineNotReadyError
+    ├── EngineNotReadyError
+    ├── QueueFullError          as many requests wait as may
+    ├── QueueTimeoutError       a request waited as long as it may
+    └── DeadlineExceededError   a request cannot be answered by its deadline, and was not begun
 """
 
 
@@ -41,6 +45,10 @@ class UnknownModelError(InvalidRequestError):
     """No engine serves the model that the request names."""
 
 
+class UnknownEngineError(InvalidRequestError):
+    """No engine has the name that the path gives."""
+
+
 class BodyTooLargeError(InvalidRequestError):
     """The request's body is over the limit."""
 
@@ -59,3 +67,15 @@ class TransientError(InferenceError):
 
 class EngineNotReadyError(TransientError):
     """The engine that serves the model is not answering yet, or no longer."""
+
+
+class QueueFullError(TransientError):
+    """As many requests of the class wait for the engine as may."""
+
+
+class QueueTimeoutError(TransientError):
+    """The request waited as long as its class may, and was not begun."""
+
+
+class DeadlineExceededError(TransientError):
+    """The request cannot be answered by its deadline, and was not begun."""

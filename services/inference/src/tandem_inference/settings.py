@@ -35,6 +35,11 @@ class InferenceSettings(BaseSettings):
         min_length=16,
         description="Bearer token that callers have to send. Without one, only loopback is served.",
     )
+    feedback_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="A second bearer token, accepted like the first: requests with it are background unless they say otherwise.",
+    )
     engines_file: Path = Field(
         default=Path("engines.yaml"), description="The file that declares the engines to run."
     )
@@ -67,6 +72,31 @@ class InferenceSettings(BaseSettings):
     )
     close_connections_seconds: int = Field(
         default=5, ge=0, description="How long running answers may go on once the service is told to stop."
+    )
+    background_reserve_slots: int = Field(
+        default=2,
+        ge=0,
+        description="Slots of each engine that background requests leave free for the next interactive ones.",
+    )
+    background_floor_slots: int = Field(
+        default=1,
+        ge=1,
+        description="Slots of each engine that background requests get however many interactive ones wait.",
+    )
+    interactive_queue_length: int = Field(
+        default=100, ge=0, description="How many interactive requests may wait for an engine."
+    )
+    background_queue_length: int = Field(
+        default=1000, ge=0, description="How many background requests may wait for an engine."
+    )
+    interactive_longest_wait_seconds: float = Field(
+        default=30,
+        gt=0,
+        le=3600,
+        description="How long an interactive request may wait for its turn, or for an engine that wakes or restarts.",
+    )
+    background_longest_wait_seconds: float = Field(
+        default=600, gt=0, le=3600, description="The same for a background request."
     )
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest request body.")
 

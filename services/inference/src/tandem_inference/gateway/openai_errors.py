@@ -10,11 +10,15 @@ from fastapi import Response
 
 from tandem_inference.errors import (
     BodyTooLargeError,
+    DeadlineExceededError,
     EngineNotReadyError,
     InferenceError,
     InvalidRequestError,
+    QueueFullError,
+    QueueTimeoutError,
     TransientError,
     UnauthorizedError,
+    UnknownEngineError,
     UnknownModelError,
 )
 
@@ -31,8 +35,12 @@ KINDS: dict[type[InferenceError], Kind] = {
     InvalidRequestError: Kind(400, "invalid_request_error", "invalid_request"),
     UnauthorizedError: Kind(401, "authentication_error", "invalid_api_key"),
     UnknownModelError: Kind(404, "invalid_request_error", "model_not_found"),
+    UnknownEngineError: Kind(404, "invalid_request_error", "engine_not_found"),
     BodyTooLargeError: Kind(413, "invalid_request_error", "request_too_large"),
     EngineNotReadyError: Kind(503, "service_unavailable", "engine_not_ready"),
+    QueueFullError: Kind(429, "rate_limit_error", "queue_full"),
+    QueueTimeoutError: Kind(503, "service_unavailable", "queue_timeout"),
+    DeadlineExceededError: Kind(504, "timeout_error", "deadline_exceeded"),
 }
 _BY_STATUS = {
     404: Kind(404, "invalid_request_error", "not_found"),
