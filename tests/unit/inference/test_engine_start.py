@@ -40,7 +40,7 @@ def test_an_engine_is_told_nothing_secret_and_tells_nobody_anything(monkeypatch:
     monkeypatch.setenv("VLLM_SERVER_DEV_MODE", "1")
     environment = engine_environment(declared_engine(environment={"OMP_NUM_THREADS": "2"}))
     assert "TANDEM_INFERENCE_SERVICE_TOKEN" not in environment
-    assert environment["VLLM_SERVER_DEV_MODE"] == "0"
+    assert environment["VLLM_SERVER_DEV_MODE"] == environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "0"
     assert environment["VLLM_NO_USAGE_STATS"] == environment["DO_NOT_TRACK"] == "1"
     assert environment["OMP_NUM_THREADS"] == "2"
 

@@ -45,9 +45,9 @@ def test_the_setting_wins_over_the_driver(cards: list[str]) -> None:
     assert _compare(PlanCheck("NVIDIA L4"))["gpu"] == "L4"
 
 
-def test_flags_given_as_more_arguments_are_planned(cards: list[str]) -> None:
+def test_the_format_of_the_cache_is_planned(cards: list[str]) -> None:
     plain = _compare(PlanCheck("L4"))
-    halved = _compare(PlanCheck("L4"), fields=CATALOGUED | {"extra_args": ("--kv-cache-dtype", "fp8")})
+    halved = _compare(PlanCheck("L4"), fields=CATALOGUED | {"kv_cache_dtype": "fp8"})
     ratio = halved["kv_cache_tokens"]["predicted"] / plain["kv_cache_tokens"]["predicted"]
     assert ratio == pytest.approx(2, rel=0.01)
 
@@ -64,7 +64,7 @@ def test_flags_given_as_more_arguments_are_planned(cards: list[str]) -> None:
         ([], "L4", "Model loading took many GiB\n\x00(((", {}, "none of the sizes"),
         ([], "L4", GPU_START, {"model": "organisation/never-heard-of"}, "is not in the catalogue"),
         ([], "L4", GPU_START, {"model": "claude-3-opus"}, "closed model"),
-        ([], "L4", GPU_START, {"extra_args": ("-tp", "many")}, "tensor_parallel"),
+        ([], "L4", GPU_START, {"tensor_parallel_size": 100}, "tensor_parallel"),
         ([], "T4", GPU_START, {"dtype": "bfloat16"}, "bfloat16 needs compute capability"),
     ],
 )

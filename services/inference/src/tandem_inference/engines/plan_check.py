@@ -104,12 +104,15 @@ class PlanCheck:
             logger.warning("engine.plan_not_kept", extra=facts)
 
 
-def plan_of(engine: Engine, gpu: Gpu, *, vllm_version: str) -> Estimate:
-    """The planner's estimate of a declared engine. Asks the hub for a model that is neither a folder nor catalogued.
+def plan_of(engine: Engine, gpu: Gpu, *, vllm_version: str, hub: bool = True) -> Estimate:
+    """The planner's estimate of a declared engine. Asks the hub, if allowed, for a model that is neither a folder nor catalogued.
 
     Raises:
         PlannerError: the model or one of its flags is beyond the planner.
     """
-    (view,) = read_engines([engine.model_dump(exclude_none=True, exclude={"environment"})])
-    shape = load_shape(engine.model, hub=True, revision=engine.revision or "main")
+    fields = engine.model_dump(exclude_none=True, exclude={"environment", "adapters"})
+    if (room := engine.lora) is not None:
+        fields |= {"max_loras": room.slots, "max_lora_rank": room.rank}
+    (view,) = read_engines([fields])
+    shape = load_shape(engine.model, hub=hub, revision=engine.revision or "main")
     return estimate(shape, gpu, view.flags(vllm_version=vllm_version))

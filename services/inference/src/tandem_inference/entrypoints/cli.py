@@ -46,7 +46,7 @@ def _serve() -> None:
     from tandem_telemetry import configure_telemetry
 
     settings = read_settings()
-    declared = read_engines(settings.engines_file)
+    declared = read_engines(settings.engines_file).engines
     refuse_taken_ports(settings, declared)
     telemetry = configure_telemetry("inference")
     try:
