@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from tandem_inference.bootstrap import Service
+from tandem_inference.bootstrap import Service, build_admissions
 from tandem_inference.engines.fleet import Fleet
 from tandem_inference.entrypoints.http.app import create_app
 from tandem_inference.settings import InferenceSettings
@@ -84,7 +84,8 @@ async def test_a_body_larger_than_any_plan_needs_is_refused(gateway: Gateway) ->
 
 async def test_operators_need_the_token_and_calculating_does_not(gateway: Gateway) -> None:
     settings = InferenceSettings(_env_file=None, service_token=SecretStr(TOKEN))
-    app = create_app(settings, Service(Fleet([gateway.engine]), httpx.AsyncClient()))
+    admissions = build_admissions(settings, [gateway.engine.declared])
+    app = create_app(settings, Service(Fleet([gateway.engine]), httpx.AsyncClient(), admissions))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         refused = await client.get("/engines")
         assert refused.status_code == 401
@@ -94,18 +95,3 @@ async def test_operators_need_the_token_and_calculating_does_not(gateway: Gatewa
         assert allowed.json()["engines"][0]["name"] == "stub"
         assert (await client.post("/estimate-gpu-memory", json=ASKED)).status_code == 200
         assert (await client.get("/gpus")).status_code == 200
-
-
-async def test_an_engine_that_has_not_started_has_no_plan_yet(gateway: Gateway) -> None:
-    (engine,) = (await gateway.client.get("/engines")).json()["engines"]
-    assert engine == {
-        "name": "stub",
-        "model": "alpha",
-        "state": "ready",
-        "restarts": 0,
-        "last_error": None,
-        "running_seconds": None,
-        "start_seconds": None,
-        "ready_seconds": None,
-        "plan": None,
-    }

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
+import pynvml
 
 from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.fleet import Fleet
@@ -15,6 +16,8 @@ from tandem_inference.engines.supervised_engine import SupervisedEngine, Supervi
 from tandem_inference.engines.vllm_command import LOOPBACK
 from tandem_inference.gateway.admission.admission import Admission
 from tandem_inference.gateway.admission.limits import AdmissionLimits, ClassLimits
+from tandem_inference.observation.cards import CardReader
+from tandem_inference.observation.observer import Observer
 from tandem_inference.settings import InferenceSettings
 from tandem_telemetry import instrument_client
 
@@ -75,6 +78,11 @@ def build_admissions(settings: InferenceSettings, declared: Sequence[Engine]) ->
         background=ClassLimits(settings.background_queue_length, settings.background_longest_wait_seconds),
     )
     return {engine.name: Admission(engine.name, engine.max_num_seqs, limits) for engine in declared}
+
+
+def build_observer(service: Service) -> Observer:
+    """Return what tells of the engines, processes and cards of `service`; nothing is asked yet."""
+    return Observer(service.fleet, service.admissions, CardReader(pynvml))
 
 
 def refuse_taken_ports(settings: InferenceSettings, declared: Sequence[Engine]) -> None:

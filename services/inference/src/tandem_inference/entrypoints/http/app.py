@@ -5,23 +5,26 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from tandem_inference.bootstrap import Service
+from tandem_inference.bootstrap import Service, build_observer
 from tandem_inference.entrypoints.http.engines import engines_router
 from tandem_inference.entrypoints.http.errors import add_error_handlers
+from tandem_inference.entrypoints.http.gpu import gpu_router
 from tandem_inference.entrypoints.http.status import status_router
 from tandem_inference.gateway.routes import openai_router
 from tandem_inference.gateway.service_token import ServiceToken
+from tandem_inference.observation.observer import Observer
 from tandem_inference.planner.http import planner_router
 from tandem_inference.settings import InferenceSettings
 from tandem_telemetry import instrument_app
 
 
-def create_app(settings: InferenceSettings, service: Service) -> FastAPI:
-    """Return the app; `service` runs from the app's start to its end."""
+def create_app(settings: InferenceSettings, service: Service, observer: Observer | None = None) -> FastAPI:
+    """Return the app; `service` runs from the app's start to its end, watched by `observer` (by default, its own)."""
+    watching = observer or build_observer(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service.running():
+        async with watching.open(), service.running():
             yield
 
     app = FastAPI(
@@ -32,10 +35,11 @@ def create_app(settings: InferenceSettings, service: Service) -> FastAPI:
     routers = [
         openai_router(service.fleet, service.client, token, max_body_bytes=settings.max_body_bytes),
         status_router(service.fleet),
-        engines_router(service.fleet, token),
+        engines_router(watching, token),
+        gpu_router(watching, token),
         planner_router(),
     ]
     for router in routers:
         app.include_router(router)
-    instrument_app(app)
+    instrument_app(app, watching.metrics)
     return app

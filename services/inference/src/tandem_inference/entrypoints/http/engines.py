@@ -1,35 +1,35 @@
-"""`GET /engines`: each engine's state for an operator, and how its last start compares with the planner's numbers."""
+"""`GET /engines`: each engine's state for an operator; `GET /engines/{name}/metrics`: what one engine publishes of itself."""
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException, Response
 
-from tandem_inference.engines.fleet import Fleet
-from tandem_inference.engines.supervised_engine import SupervisedEngine
+from tandem_inference.errors import EngineNotReadyError
 from tandem_inference.gateway.service_token import ServiceToken
+from tandem_inference.observation.observer import Observer
+
+_RETRY_AFTER_SECONDS = 5
 
 
-def engines_router(fleet: Fleet, token: ServiceToken) -> APIRouter:
-    """Return the route over `fleet`; it tells which models and sizes run here, so the token is asked for."""
+def engines_router(observer: Observer, token: ServiceToken) -> APIRouter:
+    """Return the routes; they tell which models and sizes run here, so the token is asked for."""
     router = APIRouter(dependencies=[Depends(token)])
 
     @router.get("/engines")
     async def list_engines() -> dict[str, Any]:
-        return {"engines": [_told(engine) for engine in fleet.engines]}
+        return {"engines": await observer.engines()}
+
+    @router.get("/engines/{name}/metrics")
+    async def pass_on_metrics(name: str) -> Response:
+        page = await observer.page(name)
+        if page is None:
+            known = ", ".join(observer.engine_names)
+            raise HTTPException(404, f"There is no engine {name!r:.60}. Engines: {known}.")
+        if page.unavailable is not None:
+            raise EngineNotReadyError(
+                f"The engine {name!r} tells no metrics now: {page.unavailable}. Ask again later.",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
+            )
+        return Response(page.raw, media_type=page.content_type)
 
     return router
-
-
-def _told(engine: SupervisedEngine) -> dict[str, Any]:
-    start, plan = engine.start, engine.plan
-    return {
-        "name": engine.declared.name,
-        "model": engine.declared.served_model_name,
-        "state": engine.state,
-        "restarts": engine.restarts,
-        "last_error": engine.last_error,
-        "running_seconds": start and start.running_seconds,
-        "start_seconds": start and start.start_seconds,
-        "ready_seconds": start and start.ready_seconds,
-        "plan": plan and plan.as_json(),
-    }

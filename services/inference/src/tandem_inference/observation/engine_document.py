@@ -1,0 +1,35 @@
+"""One engine as `GET /engines` tells it: what it serves, how it is, its slots, its own numbers, and its plan."""
+
+from dataclasses import asdict
+from typing import Any
+
+from tandem_inference.engines.supervised_engine import SupervisedEngine
+from tandem_inference.gateway.admission.snapshot import AdmissionSnapshot
+from tandem_inference.observation.engine_page import EngineNumbers
+
+
+def engine_document(
+    engine: SupervisedEngine, admission: AdmissionSnapshot, numbers: EngineNumbers
+) -> dict[str, Any]:
+    """Return the document. What cannot be had now is null, and a field beside it says why."""
+    start, plan = engine.start, engine.plan
+    return {
+        "name": engine.declared.name,
+        "model": engine.declared.served_model_name,
+        "state": engine.state,
+        "pid": start and start.process_group,
+        "restarts": engine.restarts,
+        "last_error": engine.last_error,
+        "running_seconds": start and start.running_seconds,
+        "start_seconds": start and start.start_seconds,
+        "ready_seconds": start and start.ready_seconds,
+        "slots": {
+            "total": admission.slots,
+            "free": admission.free,
+            "background_limit": admission.background_limit,
+            "interactive": asdict(admission.interactive),
+            "background": asdict(admission.background),
+        },
+        "reported": numbers.as_json(),
+        "plan": plan and plan.as_json(),
+    }
