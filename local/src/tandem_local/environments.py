@@ -57,6 +57,7 @@ def all_environments() -> dict[str, Environment]:
         Environment("chat", "services/chat/requirements.lock", (*service_libs, "services/chat")),
         Environment("feedback", "services/feedback/requirements.lock", (*service_libs, "services/feedback")),
         Environment("local", "local/requirements.lock", ("local",)),
+        Environment("images", "docker/requirements.lock", ()),
         Environment(
             "dev",
             "requirements-dev.lock",

@@ -21,6 +21,7 @@ class Lock:
     file: str
     sources: tuple[str, ...]
     constraints: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = OWN
 
 
 LOCKS = {
@@ -28,7 +29,17 @@ LOCKS = {
     for lock in (
         Lock("chat", "services/chat/requirements.lock", ("services/chat/pyproject.toml",)),
         Lock("feedback", "services/feedback/requirements.lock", ("services/feedback/pyproject.toml",)),
-        Lock("local", "local/requirements.lock", ("local/pyproject.toml",)),
+        Lock("local", "local/requirements.lock", ("local/pyproject.toml",), libraries=()),
+        # Inference without an engine, as in the images, where the engine has an environment of its own.
+        Lock(
+            "gateway",
+            "services/inference/requirements.gateway.lock",
+            ("services/inference/pyproject.toml",),
+            constraints=("services/inference/requirements.cpu.lock",),
+            libraries=("contracts", "telemetry"),
+        ),
+        # The programs that check and run docker/compose.yaml in tests.
+        Lock("images", "docker/requirements.lock", ("docker/requirements.in",), libraries=()),
         Lock(
             "dev",
             "requirements-dev.lock",
@@ -76,8 +87,8 @@ def _write(lock: Lock, *, upgrade: bool) -> None:
     command += [word for path in lock.constraints for word in ("--constraint", path)]
     command += ["--upgrade"] if upgrade else []
     command += [*lock.sources, "-", "--output-file", lock.file]
-    own_projects = [f"tandem-{own} @ file://{ROOT}/libs/{own}" for own in OWN]
-    _run(command, text="\n".join([*own_projects, BUILD_BACKEND]) if lock.name != "local" else BUILD_BACKEND)
+    own_projects = [f"tandem-{own} @ file://{ROOT}/libs/{own}" for own in lock.libraries]
+    _run(command, text="\n".join([*own_projects, BUILD_BACKEND]))
     path = ROOT / lock.file
     path.write_text(HEADER + path.read_text().removeprefix(HEADER))
     print(f"wrote {lock.file}")

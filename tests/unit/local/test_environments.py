@@ -55,6 +55,7 @@ def test_only_the_named_environments_are_selected() -> None:
         "feedback",
         "inference",
         "local",
+        "images",
         "dev",
     }
 

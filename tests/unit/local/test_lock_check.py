@@ -17,7 +17,7 @@ def checkout(tmp_path: Path) -> Path:
     files = [f"{project}/pyproject.toml" for project in [*projects, "services/inference", "local"]]
     files += [lock.file for lock in LOCKS.values()]
     files += [f"services/inference/requirements.{build}.lock" for build in ("cpu", "gpu")]
-    for file in [*files, "requirements-dev.in"]:
+    for file in [*files, "requirements-dev.in", "docker/requirements.in"]:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
