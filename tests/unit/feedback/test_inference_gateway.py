@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tandem_feedback.adapters.inference import InferenceGateway
+from tandem_feedback.application.ports import ServedModel
 from tandem_feedback.domain.errors import EngineRefusedError, EngineUnavailableError
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -81,7 +82,25 @@ async def test_empty_answer_is_no_crash(gateway: Gateway) -> None:
 
 async def test_free_tokens_are_what_the_prompt_leaves_of_the_window(gateway: Gateway) -> None:
     gateway.answer = lambda _: httpx.Response(200, json={"count": 300, "max_model_len": 200, "tokens": []})
-    assert await gateway.adapter.free_tokens("model-a", MESSAGES) == -100
+    size = await gateway.adapter.measure("model-a", MESSAGES)
+    assert (size.prompt_tokens, size.free_tokens) == (300, -100)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("judge-lora", ServedModel("model-a", adapter="judge-lora")),
+        ("model-a", ServedModel("model-a")),
+        ("unheard-of", ServedModel("unheard-of")),
+    ],
+)
+async def test_adapter_is_told_from_its_base_model(
+    gateway: Gateway, name: str, expected: ServedModel
+) -> None:
+    cards = [{"id": "model-a", "root": "model-a"}, {"id": "judge-lora", "parent": "model-a"}]
+    gateway.answer = lambda _: httpx.Response(200, json={"object": "list", "data": cards})
+    assert await gateway.adapter.identify(name) == expected
+    assert gateway.requests[0].url.path == "/v1/models"
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 401, 403])

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from tandem_feedback.application.ports import ChatMessages, Generation
+from tandem_feedback.application.ports import ChatMessages, Generation, PromptSize, ServedModel
 from tandem_feedback.domain.errors import EngineRefusedError, EngineUnavailableError
 from tandem_telemetry import instrument_client
 
@@ -21,6 +21,15 @@ _DEFAULT_RETRY_SECONDS = 2.0
 class _Count(BaseModel):
     count: int
     max_model_len: int
+
+
+class _ModelCard(BaseModel):
+    id: str
+    parent: str | None = None
+
+
+class _Models(BaseModel):
+    data: list[_ModelCard]
 
 
 class _Message(BaseModel):
@@ -65,10 +74,16 @@ class InferenceGateway:
     async def require_ready(self) -> None:
         await self._answer("GET", "/ready", None, _READY_SECONDS)
 
-    async def free_tokens(self, model: str, messages: ChatMessages) -> int:
+    async def identify(self, name: str) -> ServedModel:
+        served = _read(_Models, await self._answer("GET", "/v1/models", None, _COUNT_SECONDS))
+        parents = {card.id: card.parent for card in served.data}
+        # Of its cards only an adapter's names a parent.
+        return ServedModel(parent, adapter=name) if (parent := parents.get(name)) else ServedModel(name)
+
+    async def measure(self, model: str, messages: ChatMessages) -> PromptSize:
         body = {"model": model, "messages": messages, "add_generation_prompt": True}
         counted = _read(_Count, await self._answer("POST", "/tokenize", body, _COUNT_SECONDS))
-        return counted.max_model_len - counted.count
+        return PromptSize(prompt_tokens=counted.count, window_tokens=counted.max_model_len)
 
     async def generate(
         self,

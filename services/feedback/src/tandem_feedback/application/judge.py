@@ -1,33 +1,27 @@
-"""Has one transcript judged by the engine: trims it to the window, generates guided JSON, repairs it once."""
+"""Judges one transcript: fits it to the window, has each part judged, checks the evidence, combines, and stamps the result.
 
-import logging
+The writing of guided JSON and its repair are `writing`'s, the cutting to size `fitting`'s.
+"""
+
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from opentelemetry import metrics
-
-from tandem_contracts.feedback import FeedbackRequestedV1, FeedbackResult, TokenUsage, Turn
-from tandem_feedback.application.ports import Engine, Generation
-from tandem_feedback.domain.errors import OutputInvalidError, TranscriptTooLongError
-from tandem_feedback.domain.judging import Judgement, judging_prompt, read_judgement
-from tandem_feedback.domain.rubric import MAX_OUTPUT_TOKENS, Rubric, Rubrics
-from tandem_telemetry import names
-
-logger = logging.getLogger(__name__)
-_generations = metrics.get_meter(__name__).create_counter(
-    names.FEEDBACK_GENERATION, "{generation}", "Generations by outcome"
+from tandem_contracts.feedback import CriterionResult, FeedbackRequestedV1, FeedbackResult
+from tandem_feedback.application.combine_parts import combine_texts
+from tandem_feedback.application.fitting import Fitting, Part
+from tandem_feedback.application.metering import MeteredEngine
+from tandem_feedback.application.ports import Engine
+from tandem_feedback.application.writing import Writer
+from tandem_feedback.domain.combining import (
+    JudgedPart,
+    criterion_evidence,
+    criterion_scores,
+    overall_score,
 )
-
-# Leaves a judgement of useful length when the window is small.
-_MIN_OUTPUT_TOKENS = 400
-_REPAIR_TEMPERATURE = 0.7
-
-
-@dataclass(frozen=True)
-class _Prompt:
-    messages: list[dict[str, str]]
-    omitted_turns: int
-    max_tokens: int
+from tandem_feedback.domain.evidence import Transcript
+from tandem_feedback.domain.judging import Combination, read_judgement
+from tandem_feedback.domain.output_shape import judgement_schema
+from tandem_feedback.domain.rubric import Rubric, Rubrics
 
 
 class Judge:
@@ -46,71 +40,63 @@ class Judge:
             EngineUnavailableError: not now.
         """
         rubric = self._rubrics.find(request.rubric)
-        model = request.model or self._default_model
-        seed = request.seed if request.seed is not None else 0
-        prompt = await self._fit(model, rubric, request)
-        judgement, usage = await self._generate(model, rubric, prompt, seed)
+        engine = MeteredEngine(self._engine, request.model or self._default_model)
+        served = await self._engine.identify(engine.model)
+        seed = request.seed if request.seed is not None else derived_seed(request.request_id)
+        writer = Writer(engine, rubric, seed)
+
+        fitted = await Fitting(engine, rubric, request).fit()
+        judged = [await _judge_part(writer, rubric, part) for part in fitted.parts]
+        texts = await combine_texts(engine, writer, rubric, [part.judgement for part, _ in judged])
+        parts = [part for part, _ in judged]
         return FeedbackResult(
-            score=judgement.score,
-            summary=judgement.summary,
-            strengths=judgement.strengths,
-            improvements=judgement.improvements,
+            score=overall_score(parts),
+            summary=texts.summary,
+            strengths=texts.strengths,
+            improvements=texts.improvements,
             rubric=rubric.ref,
-            model=model,
+            model=served.model,
+            adapter=served.adapter,
             seed=seed,
-            omitted_turns=request.earlier_turns_omitted + prompt.omitted_turns,
-            usage=usage,
-        )
-
-    async def _fit(self, model: str, rubric: Rubric, request: FeedbackRequestedV1) -> _Prompt:
-        """Leave out the oldest turns until prompt and output fit the window."""
-        transcript: Sequence[Turn] = request.transcript
-        omitted = 0
-        while True:
-            shown = transcript[omitted:]
-            messages = judging_prompt(rubric, shown, omitted_turns=request.earlier_turns_omitted + omitted)
-            free = await self._engine.free_tokens(model, messages)
-            if free >= _MIN_OUTPUT_TOKENS:
-                return _Prompt(messages, omitted, min(free, MAX_OUTPUT_TOKENS))
-            if len(shown) == 1:
-                raise TranscriptTooLongError(
-                    f"transcript: expected the last turn to leave {_MIN_OUTPUT_TOKENS} tokens of {model}'s window, "
-                    f"got {free}; ask with a shorter last turn or a model with a larger window"
-                )
-            # Halving finds a fit in few counts.
-            omitted += max(1, len(shown) // 2)
-
-    async def _generate(
-        self, model: str, rubric: Rubric, prompt: _Prompt, seed: int
-    ) -> tuple[Judgement, TokenUsage]:
-        first = await self._try(model, rubric, prompt, seed=seed, temperature=0.0)
-        try:
-            judgement = read_judgement(first.text, truncated=first.truncated)
-        except OutputInvalidError as error:
-            _generations.add(1, {names.OUTCOME: "repaired"})
-            logger.info("judgement.repairing", extra={"error": str(error)})
-        else:
-            _generations.add(1, {names.OUTCOME: "valid"})
-            return judgement, _usage(first)
-        # Greedy decoding would only repeat itself; another temperature and seed leave the rut.
-        second = await self._try(model, rubric, prompt, seed=seed + 1, temperature=_REPAIR_TEMPERATURE)
-        return read_judgement(second.text, truncated=second.truncated), _usage(first, second)
-
-    async def _try(
-        self, model: str, rubric: Rubric, prompt: _Prompt, *, seed: int, temperature: float
-    ) -> Generation:
-        return await self._engine.generate(
-            model,
-            prompt.messages,
-            schema=rubric.output_schema(),
-            max_tokens=prompt.max_tokens,
-            seed=seed,
-            temperature=temperature,
+            omitted_turns=fitted.omitted_turns,
+            usage=engine.usage,
+            criteria=_criteria(rubric, parts, texts),
+            evidence_dropped=sum(dropped for _, dropped in judged),
+            note=fitted.note,
+            parts=len(fitted.parts),
+            repairs=writer.repairs,
+            truncations=writer.truncations,
+            timings=engine.timings,
         )
 
 
-def _usage(*generations: Generation) -> TokenUsage:
-    return TokenUsage(
-        prompt_tokens=sum(generation.prompt_tokens for generation in generations),
-        completion_tokens=sum(generation.completion_tokens for generation in generations),
+def derived_seed(request_id: str) -> int:
+    """Return the seed of a request that names none: the same for the same id, in every process and release."""
+    return int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:4]) % 2**31
+
+
+async def _judge_part(writer: Writer, rubric: Rubric, part: Part) -> tuple[JudgedPart, int]:
+    """Return the part's judgement with its true quotes, and how many quotes were false."""
+    judgement = await writer.write(part.prompt, judgement_schema, read_judgement)
+    transcript = Transcript(part.turns, first=part.first)
+    checked = {name: transcript.keep_true(c.evidence) for name, c in judgement.criteria.items()}
+    weight = sum(len(turn.content) for turn in part.turns)
+    evidence = {name: kept for name, (kept, _) in checked.items()}
+    return JudgedPart(judgement, weight, evidence), sum(dropped for _, dropped in checked.values())
+
+
+def _criteria(rubric: Rubric, parts: Sequence[JudgedPart], texts: Combination) -> tuple[CriterionResult, ...]:
+    scores = criterion_scores(rubric, parts)
+    evidence = criterion_evidence(rubric, parts)
+    return tuple(
+        CriterionResult(
+            id=criterion.id,
+            title=criterion.title,
+            score=scores[criterion.id],
+            lowest=criterion.lowest,
+            highest=criterion.highest,
+            reason=texts.reasons[criterion.id],
+            evidence=evidence[criterion.id],
+        )
+        for criterion in rubric.scored_criteria
     )

@@ -22,14 +22,38 @@ class Generation:
     completion_tokens: int
 
 
+@dataclass(frozen=True)
+class PromptSize:
+    """A prompt as the engine counts it, with all that its template adds."""
+
+    prompt_tokens: int
+    window_tokens: int
+
+    @property
+    def free_tokens(self) -> int:
+        """What is left for the answer; negative when the prompt does not even fit."""
+        return self.window_tokens - self.prompt_tokens
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What answers to a model's name: a base model, or an adapter on one."""
+
+    model: str
+    adapter: str | None = None
+
+
 class Engine(Protocol):
     """The language model behind the inference gateway, used in the background class.
 
-    Both methods raise EngineUnavailableError when waiting helps and EngineRefusedError when it does not.
+    Every method raises EngineUnavailableError when waiting helps and EngineRefusedError when it does not.
     """
 
-    async def free_tokens(self, model: str, messages: ChatMessages) -> int:
-        """Return how many tokens of the model's window this prompt leaves; negative when it does not fit."""
+    async def identify(self, name: str) -> ServedModel:
+        """Tell whether `name` is a model or an adapter; an unknown name is taken for a model."""
+
+    async def measure(self, model: str, messages: ChatMessages) -> PromptSize:
+        """Count the prompt's tokens exactly."""
 
     async def generate(
         self,

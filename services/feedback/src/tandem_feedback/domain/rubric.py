@@ -1,55 +1,75 @@
-"""Rubrics: what to judge a conversation by, and which shape the judgement has.
+"""Rubrics: what to judge a conversation by, in which language, and what to do when it is long.
 
-Rubrics are files; the newest version of an id is the one used when a request names none.
+Rubrics are files, read by `adapters.rubric_files`; the shape of a judgement follows from the rubric in `output_shape`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Literal
 
 from tandem_contracts.feedback import RubricRef
 from tandem_feedback.domain.errors import UnknownRubricError
 
-# Bounds on text and lists keep a small model from running on: they become part of the grammar it must follow.
-_TEXT = {"type": "string", "minLength": 1, "maxLength": 240}
-_ITEMS = {
-    "type": "array",
-    "items": {"type": "string", "minLength": 1, "maxLength": 160},
-    "minItems": 1,
-    "maxItems": 3,
-}
-MAX_OUTPUT_TOKENS = 700
+LOWEST_SCORE, HIGHEST_SCORE = 1, 5
+
+
+class RubricFileError(ValueError):
+    """A rubric file cannot be used; the text names the file, the field, and what to do."""
+
+
+class LongTranscripts(StrEnum):
+    """What to do with a transcript that does not fit the model's window."""
+
+    TRIM = "trim"
+    """Leave out the oldest turns."""
+    MAP_REDUCE = "map_reduce"
+    """Judge it in parts and combine their judgements."""
+
+
+@dataclass(frozen=True)
+class ScoredCriterion:
+    """A criterion with a score of its own.
+
+    `scale` tells what scores mean; its lowest and highest key are the bounds, and those between may be left out.
+    """
+
+    id: str
+    title: str
+    description: str
+    scale: Mapping[int, str]
+    weight: float = 1.0
+
+    @property
+    def lowest(self) -> int:
+        return min(self.scale)
+
+    @property
+    def highest(self) -> int:
+        return max(self.scale)
 
 
 @dataclass(frozen=True)
 class Rubric:
-    """One version of a rubric; `instructions` go to the model as they are."""
+    """One version of a rubric; `instructions` go to the model as they are.
+
+    `criteria` are judged as a whole, `scored_criteria` one by one; a rubric has one kind or the other. Without a
+    `language` the model is left to what the instructions say.
+    """
 
     id: str
     version: int
     title: str
     instructions: str
-    criteria: tuple[str, ...]
+    criteria: tuple[str, ...] = ()
+    scored_criteria: tuple[ScoredCriterion, ...] = ()
+    language: Literal["en", "ko"] | None = None
+    long_transcripts: LongTranscripts = LongTranscripts.TRIM
 
     @property
     def ref(self) -> RubricRef:
         """Identify this rubric in a result."""
         return RubricRef(id=self.id, version=self.version)
-
-    def output_schema(self) -> dict[str, Any]:
-        """Return the JSON Schema that guides the model's output."""
-        return {
-            "type": "object",
-            "properties": {
-                # Reasons first: a score written before them is a guess that they then defend.
-                "summary": _TEXT,
-                "strengths": _ITEMS,
-                "improvements": _ITEMS,
-                "score": {"type": "integer", "minimum": 1, "maximum": 5},
-            },
-            "required": ["summary", "strengths", "improvements", "score"],
-            "additionalProperties": False,
-        }
 
 
 class Rubrics:
@@ -57,6 +77,10 @@ class Rubrics:
 
     def __init__(self, rubrics: Sequence[Rubric]) -> None:
         self._by_version = {(rubric.id, rubric.version): rubric for rubric in rubrics}
+
+    def all(self) -> list[Rubric]:
+        """Return every version of every rubric, by id and version."""
+        return [self._by_version[key] for key in sorted(self._by_version)]
 
     def find(self, wanted: RubricRef) -> Rubric:
         """Return the wanted version, or the newest one of that id. Raises UnknownRubricError."""
