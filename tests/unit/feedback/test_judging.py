@@ -67,7 +67,7 @@ def test_instructions_and_criteria_are_the_systems_part() -> None:
 
 def test_criteria_are_shown_with_what_their_scores_mean() -> None:
     system, _ = judging_prompt(SCORED, [Turn(role="user", content="Hello")])
-    assert "correctness" in system["content"]
+    assert "correctness (Correctness, counts 2 times)" in system["content"]
     assert "1 = mostly wrong, 3 = right with mistakes, 5 = all right" in system["content"]
 
 

@@ -64,7 +64,8 @@ def _instructions(rubric: Rubric) -> str:
 
 def _described(criterion: ScoredCriterion) -> str:
     scale = ", ".join(f"{score} = {meaning}" for score, meaning in sorted(criterion.scale.items()))
-    return f"- {criterion.id} ({criterion.title}): {criterion.description} {scale}"
+    weight = f", counts {criterion.weight:g} times" if criterion.weight != 1 else ""
+    return f"- {criterion.id} ({criterion.title}{weight}): {criterion.description} {scale}"
 
 
 def _task(rubric: Rubric) -> str:

@@ -31,7 +31,8 @@ class LongTranscripts(StrEnum):
 class ScoredCriterion:
     """A criterion with a score of its own.
 
-    `scale` tells what scores mean; its lowest and highest key are the bounds, and those between may be left out.
+    `scale` tells what scores mean; its lowest and highest key are the bounds, and those between may be left out. The
+    model is told the `weight` for its overall score.
     """
 
     id: str
