@@ -45,7 +45,7 @@ def read_families(text: str, *, prefix: str = "") -> list[Family]:
     """Return the metrics in `text` whose names begin with `prefix`, in the text's order."""
     families: dict[str, Family] = {}
     current: Family | None = None
-    for line in text.splitlines():
+    for line in text.split("\n"):  # only this ends a line here; a label may hold the others
         if line.startswith("#"):
             if about := _ABOUT.fullmatch(line):
                 current = families.setdefault(about[2], Family(about[2]))
