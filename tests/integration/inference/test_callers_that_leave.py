@@ -46,7 +46,7 @@ async def _served(app: ASGIApp) -> AsyncIterator[int]:
 async def _gateway_over(stub: StubEngine) -> AsyncIterator[str]:
     limits = SupervisionLimits(program=("unused",), start_timeout_seconds=1, stop_grace_seconds=1)
     async with _served(stub.app) as engine_port, httpx.AsyncClient(timeout=None) as client:
-        engine = SupervisedEngine(declared_engine(), engine_port, limits)
+        engine = SupervisedEngine(declared_engine(max_num_seqs=128), engine_port, limits)
         engine.state = EngineState.READY
         settings = InferenceSettings(_env_file=None)
         admissions = build_admissions(settings, [engine.declared])

@@ -37,7 +37,7 @@ class Gateway:
 
 @pytest.fixture
 def settings() -> InferenceSettings:
-    return InferenceSettings(_env_file=None, max_body_bytes=4096)
+    return InferenceSettings(_env_file=None, max_body_bytes=4096, interactive_longest_wait_seconds=0.3)
 
 
 @pytest.fixture

@@ -20,6 +20,21 @@ CLIENT_DISCONNECTS = _meter.create_counter(
     unit="{request}",
     description="Requests whose caller left before the end.",
 )
+DISCONNECT_TO_FREE = _meter.create_histogram(
+    names.GATEWAY_DISCONNECT_TO_FREE,
+    unit="s",
+    description="From a caller's leaving to its slot, or its place in the queue, being free.",
+    explicit_bucket_boundaries_advisory=[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
+)
+QUEUE_WAIT = _meter.create_histogram(
+    names.GATEWAY_QUEUE_WAIT,
+    unit="s",
+    description="How long requests waited for their turn and for their engine, by class.",
+    explicit_bucket_boundaries_advisory=[0.001, 0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600],
+)
+TOKENS = _meter.create_counter(
+    names.GATEWAY_TOKENS, unit="{token}", description="Tokens read and written, by class, model and kind."
+)
 ENGINE_RESTARTS = _meter.create_counter(
     names.ENGINE_RESTARTS, unit="{restart}", description="Restarts of an engine after a crash."
 )

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine
-from tandem_inference.errors import EngineNotReadyError, UnknownModelError
+from tandem_inference.errors import EngineNotReadyError, UnknownEngineError, UnknownModelError
 
 logger = logging.getLogger(__name__)
 
@@ -17,19 +17,31 @@ class Fleet:
         self.engines = tuple(engines)
         self._running: list[asyncio.Task[None]] = []
 
-    def serving(self, model: str) -> SupervisedEngine:
-        """Return the engine that serves `model`, ready or not.
+    def serving(self, model: str, *, engine: str | None = None) -> tuple[SupervisedEngine, ...]:
+        """Return the engines that serve `model`, ready or not: several where it is declared several times.
+
+        With `engine`, only that one is asked.
 
         Raises:
-            UnknownModelError: no engine does; the message lists the known names.
+            UnknownEngineError: there is no such engine; the message lists the known names.
+            UnknownModelError: no engine serves it; the message lists the known names.
         """
-        for engine in self.engines:
-            if engine.declared.served_model_name == model:
-                return engine
-        known = ", ".join(engine.declared.served_model_name for engine in self.engines)
+        asked = self.engines if engine is None else (self.named(engine),)
+        if found := tuple(one for one in asked if one.serves(model)):
+            return found
+        known = ", ".join(dict.fromkeys(name for one in asked for name in one.names))
+        where = "" if engine is None else f" on the engine {engine!r}"
         raise UnknownModelError(
-            f"The model {model[:200]!r} does not exist. Known models: {known}.", param="model"
+            f"The model {model[:200]!r} does not exist{where}. Known models: {known}.", param="model"
         )
+
+    def named(self, name: str) -> SupervisedEngine:
+        """Return the engine that the file calls `name`; raise UnknownEngineError, listing the known ones, if none."""
+        for engine in self.engines:
+            if engine.declared.name == name:
+                return engine
+        known = ", ".join(engine.declared.name for engine in self.engines)
+        raise UnknownEngineError(f"The engine {name[:100]!r} does not exist. Known engines: {known}.")
 
     def first_not_ready(self) -> EngineNotReadyError | None:
         """The error of the first engine that is not ready, or None when all are."""

@@ -20,14 +20,14 @@ class RequestClass(StrEnum):
         return 0 if self is RequestClass.INTERACTIVE else 10
 
 
-def request_class(header: str | None) -> RequestClass:
-    """Return the class that the header names, interactive without one.
+def request_class(header: str | None, default: RequestClass) -> RequestClass:
+    """Return the class that the header names, `default` without one.
 
     Raises:
         InvalidRequestError: the header names no class.
     """
     if header is None:
-        return RequestClass.INTERACTIVE
+        return default
     try:
         return RequestClass(header.strip().lower())
     except ValueError:

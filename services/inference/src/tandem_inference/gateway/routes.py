@@ -1,59 +1,101 @@
-"""The routes that callers of an OpenAI-compatible server know. Parses and routes; `relay` does the rest."""
+"""The routes that callers of an OpenAI-compatible server know, for all engines and for each. Parses; `dispatch` does the rest."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
-import httpx
 from fastapi import APIRouter, Depends, Request, Response
 from opentelemetry import trace
+from starlette.requests import ClientDisconnect
 
-from tandem_inference import metrics
-from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.fleet import Fleet
+from tandem_inference.engines.supervised_engine import SupervisedEngine
 from tandem_inference.errors import InferenceError
-from tandem_inference.gateway.body import encode_body, model_of, read_body
+from tandem_inference.gateway.asked import Asked
+from tandem_inference.gateway.body import Body, encode_body, model_of, read_body
+from tandem_inference.gateway.caller import Caller, read_caller
+from tandem_inference.gateway.dispatch import Dispatch
+from tandem_inference.gateway.engine_choice import EngineChoice
+from tandem_inference.gateway.exchange import Exchange
 from tandem_inference.gateway.openai_errors import KINDS
 from tandem_inference.gateway.relay import RelayedAnswer
-from tandem_inference.gateway.request_class import CLASS_HEADER, request_class
+from tandem_inference.gateway.request_record import RequestRecord
+from tandem_inference.gateway.sequences import answers_of, prompts_of
 from tandem_inference.gateway.service_token import ServiceToken
+from tandem_inference.gateway.usage import ask_for_usage
 from tandem_telemetry import names
 
-_SCHEDULED_PATHS = ("/v1/chat/completions", "/v1/completions")
+_TOKENIZE = "/tokenize"
+_TAKING_SLOTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+_ONE_ENGINE = "/engines/{engine}"
+_CLIENT_LEFT = 499
 
 
 def openai_router(
-    fleet: Fleet, client: httpx.AsyncClient, token: ServiceToken, *, max_body_bytes: int
+    fleet: Fleet, choice: EngineChoice, exchange: Exchange, token: ServiceToken, *, max_body_bytes: int
 ) -> APIRouter:
-    """Return the routes over `fleet`; `client` carries the requests to the engines."""
+    """Return the routes over `fleet`."""
     router = APIRouter(dependencies=[Depends(token)])
     created = int(time.time())
 
     @router.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        return {"object": "list", "data": [_card(engine.declared, created) for engine in fleet.engines]}
+        return _models(fleet.engines, created)
 
-    async def relay(request: Request) -> Response:
-        who = request_class(request.headers.get(CLASS_HEADER))
-        try:
-            body = await read_body(request.stream(), max_bytes=max_body_bytes)
-            engine = fleet.serving(model_of(body))
-            engine.require_ready()
-            if request.url.path in _SCHEDULED_PATHS:
-                body["priority"] = who.priority
-            content = encode_body(body)
-        except InferenceError as error:
-            status = KINDS[type(error)].status
-            metrics.REQUESTS.add(1, {names.REQUEST_CLASS: who, "http.response.status_code": status})
-            raise
-        facts = {names.REQUEST_CLASS: who.value, names.ENGINE: engine.declared.name}
-        trace.get_current_span().set_attributes(facts)
-        url = engine.base_url + request.url.path
-        outgoing = client.build_request("POST", url, content=content, headers=_passed_on(request))
-        return RelayedAnswer(client, outgoing, engine, who)
+    @router.get(_ONE_ENGINE + "/v1/models")
+    async def list_models_of_engine(engine: str) -> dict[str, Any]:
+        return _models([fleet.named(engine)], created)
 
-    for path in (*_SCHEDULED_PATHS, "/tokenize"):
-        router.add_api_route(path, relay, methods=["POST"], response_model=None)
+    def add(path: str) -> None:
+        async def relay(request: Request) -> Response:
+            record = RequestRecord(is_logged=path != _TOKENIZE)
+            try:
+                record.caller = read_caller(request.headers, default_class=request.state.default_class)
+                name = request.path_params.get("engine")
+                if name is not None:
+                    fleet.named(name)  # a wrong address is told before the body is read
+                body = await read_body(request.stream(), max_bytes=max_body_bytes)
+                model = model_of(body)
+                copies = fleet.serving(model, engine=name)
+                asked = _asked(path, model, record.caller, body, request)
+            except ClientDisconnect:
+                record.finish()
+                return Response(status_code=_CLIENT_LEFT)
+            except InferenceError as error:
+                record.refused(KINDS[type(error)].status)
+                record.finish()
+                raise
+            record.model = model
+            trace.get_current_span().set_attributes(
+                {names.REQUEST_CLASS: record.caller.request_class.value, names.GEN_AI_REQUEST_MODEL: model}
+            )
+            return RelayedAnswer(Dispatch(asked, copies, choice, exchange, record), record)
+
+        for prefix in ("", _ONE_ENGINE):
+            router.add_api_route(prefix + path, relay, methods=["POST"], response_model=None)
+
+    for path in (*_TAKING_SLOTS, _TOKENIZE):
+        add(path)
     return router
+
+
+def _asked(path: str, model: str, caller: Caller, body: Body, request: Request) -> Asked:
+    """Return what is asked; `body` gets what the gateway decides, whatever its caller says."""
+    takes_slots = path in _TAKING_SLOTS
+    if takes_slots:
+        body["priority"] = caller.request_class.priority
+    wish = ask_for_usage(body) if takes_slots else None
+    return Asked(
+        path=path,
+        model=model,
+        caller=caller,
+        content=encode_body(body),
+        headers=_passed_on(request),
+        takes_slots=takes_slots,
+        prompts=prompts_of(body),
+        answers=answers_of(body),
+        wish=wish,
+    )
 
 
 def _passed_on(request: Request) -> dict[str, str]:
@@ -63,11 +105,21 @@ def _passed_on(request: Request) -> dict[str, str]:
     return headers
 
 
-def _card(declared: Engine, created: int) -> dict[str, Any]:
-    return {
-        "id": declared.served_model_name,
+def _models(engines: Iterable[SupervisedEngine], created: int) -> dict[str, Any]:
+    cards: dict[str, dict[str, Any]] = {}
+    for engine in engines:
+        for name in engine.names:
+            cards.setdefault(name, _card(name, engine, created))
+    return {"object": "list", "data": list(cards.values())}
+
+
+def _card(name: str, engine: SupervisedEngine, created: int) -> dict[str, Any]:
+    base = engine.declared.served_model_name
+    card = {
+        "id": name,
         "object": "model",
         "created": created,
         "owned_by": "tandem",
-        "max_model_len": declared.max_model_len,
+        "max_model_len": engine.declared.max_model_len,
     }
+    return card if name == base else card | {"parent": base}

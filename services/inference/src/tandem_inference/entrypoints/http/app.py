@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from tandem_inference.bootstrap import Service, build_observer
 from tandem_inference.entrypoints.http.engines import engines_router
 from tandem_inference.entrypoints.http.errors import add_error_handlers
 from tandem_inference.entrypoints.http.gpu import gpu_router
 from tandem_inference.entrypoints.http.status import status_router
+from tandem_inference.gateway.engine_choice import EngineChoice
+from tandem_inference.gateway.exchange import Exchange
 from tandem_inference.gateway.routes import openai_router
 from tandem_inference.gateway.service_token import ServiceToken
 from tandem_inference.observation.observer import Observer
@@ -31,9 +34,15 @@ def create_app(settings: InferenceSettings, service: Service, observer: Observer
         title="Tandem inference", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
     add_error_handlers(app)
-    token = ServiceToken(settings.service_token.get_secret_value() if settings.service_token else None)
+    token = ServiceToken(*map(_value, (settings.service_token, settings.feedback_token)))
     routers = [
-        openai_router(service.fleet, service.client, token, max_body_bytes=settings.max_body_bytes),
+        openai_router(
+            service.fleet,
+            EngineChoice(service.admissions),
+            Exchange(service.client),
+            token,
+            max_body_bytes=settings.max_body_bytes,
+        ),
         status_router(service.fleet),
         engines_router(watching, token),
         gpu_router(watching, token),
@@ -43,3 +52,7 @@ def create_app(settings: InferenceSettings, service: Service, observer: Observer
         app.include_router(router)
     instrument_app(app, watching.metrics)
     return app
+
+
+def _value(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -1,5 +1,6 @@
-"""Answers every error in the shape that its path promises: OpenAI's under `/v1` and `/tokenize`, RFC 9457 elsewhere."""
+"""Answers every error in the shape that its path promises: OpenAI's under `/v1` and `/tokenize` (of one engine, too), RFC 9457 elsewhere."""
 
+import re
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -9,6 +10,9 @@ from starlette.exceptions import HTTPException
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem, field_errors
 from tandem_inference.errors import InferenceError, TransientError, UnauthorizedError
 from tandem_inference.gateway.openai_errors import KINDS, error_response, status_response
+
+# Those of all engines, and the same under the address of one.
+_OPENAI_PATHS = re.compile(r"(/engines/[^/]*)?(/v1(/.*)?|/tokenize)", re.DOTALL)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -78,5 +82,4 @@ async def _answer_unexpected(request: Request, error: Exception) -> Response:
 
 
 def _speaks_openai(request: Request) -> bool:
-    path = request.url.path
-    return path == "/v1" or path.startswith("/v1/") or path == "/tokenize"
+    return _OPENAI_PATHS.fullmatch(request.url.path) is not None

@@ -30,7 +30,7 @@ class Admission:
         self._woken: dict[Ticket, asyncio.Future[None]] = {}
         self._rates = {request_class: ServiceRate(clock()) for request_class in RequestClass}
 
-    async def enter(self, ticket: Ticket, *, seconds: float, first: bool = False) -> None:
+    async def enter(self, ticket: Ticket, seconds: float, *, first: bool = False) -> None:
         """Return once `ticket` may run, within `seconds`; `first` puts it before all others of its class.
 
         Raises:
@@ -101,16 +101,17 @@ class Admission:
         return QueueFullError(
             f"The engine {self._engine!r} is busy and {length} {request_class} requests wait already, which is the most "
             "that may. Ask again after the time in Retry-After.",
-            retry_after_seconds=self._retry_after_seconds(request_class),
+            retry_after_seconds=self.retry_after_seconds(request_class),
         )
 
     def _timed_out(self, request_class: RequestClass, seconds: float) -> QueueTimeoutError:
         return QueueTimeoutError(
             f"The request waited {seconds:.3g} s for the engine {self._engine!r}, the longest that it may as "
             f"{request_class}, and was not begun. Ask again after the time in Retry-After.",
-            retry_after_seconds=self._retry_after_seconds(request_class),
+            retry_after_seconds=self.retry_after_seconds(request_class),
         )
 
-    def _retry_after_seconds(self, request_class: RequestClass) -> int:
+    def retry_after_seconds(self, request_class: RequestClass) -> int:
+        """Return when a request that was sent away may come back."""
         waiting = len(self._slots.queues[request_class])
         return self._rates[request_class].retry_after_seconds(waiting, self._clock())
