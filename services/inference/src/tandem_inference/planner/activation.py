@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tandem_inference.planner.dtypes import MODEL_DTYPES
 from tandem_inference.planner.gpus import Gpu
+from tandem_inference.planner.parameters import shard
 from tandem_inference.planner.quantization import Scheme
+from tandem_inference.planner.recurrent import working_elements
 from tandem_inference.planner.releases import Rules
 from tandem_inference.planner.shape.model import ModelShape
-from tandem_inference.planner.tensors import shard
 from tandem_inference.planner.units import MIB, Interval
 
 FORWARD_SLACK = 15 * MIB
@@ -21,12 +22,16 @@ def forward_bytes(
 ) -> float:
     """Bytes of tokens x (3 x intermediate / tp + streams x hidden) elements, plus a quantised copy of the MLP's middle.
 
-    gate_up's two halves and their product are alive together with the residual stream. Source: vLLM's MLP
-    and RMSNorm; the constant is fitted on 41 dense runs of 0.19 (mean error 0.007 GiB).
+    gate_up's two halves and their product are alive together with the residual stream; a recurrent layer counts
+    where it is wider. Source: vLLM's MLP and RMSNorm; the constant is fitted on 41 dense runs of 0.19 (mean error 0.007 GiB).
     """
     width = shard(shape.intermediate, tensor_parallel)
     gated = any(block.feed_forward.gated for block in shape.blocks)
-    elements = tokens * ((3 if gated else 2) * width + rules.residual_streams * shape.hidden)
+    widest = (3 if gated else 2) * width
+    for block in shape.blocks:
+        if block.attention.recurrent is not None:
+            widest = max(widest, working_elements(block.attention.recurrent, tensor_parallel))
+    elements = tokens * (widest + rules.residual_streams * shape.hidden)
     copies = tokens * width * scheme.activation_bytes
     return elements * size + copies + FORWARD_SLACK
 

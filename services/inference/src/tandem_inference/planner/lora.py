@@ -6,8 +6,9 @@ from typing import Final
 
 from tandem_inference.planner.dtypes import MODEL_DTYPES
 from tandem_inference.planner.errors import InvalidValueError
+from tandem_inference.planner.parameters import Linear
 from tandem_inference.planner.shape.model import ModelShape
-from tandem_inference.planner.tensors import Linear, tensors
+from tandem_inference.planner.tensors import tensors
 
 RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Values `--max-lora-rank` accepts (vllm/config/lora.py)."""

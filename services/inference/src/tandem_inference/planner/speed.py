@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandem_inference.planner.estimate import Estimate
+from tandem_inference.planner.parameters import Linear
 from tandem_inference.planner.shape.model import ModelShape
-from tandem_inference.planner.tensors import Linear, tensors
+from tandem_inference.planner.tensors import tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from tandem_inference.planner.parameters import Linear, Plain, Tensor, shard
+from tandem_inference.planner.recurrent import recurrent_tensors
 from tandem_inference.planner.shape.model import (
     Attention,
     Block,
     FeedForward,
     Latent,
-    LinearState,
     ModelShape,
 )
-from tandem_inference.planner.units import ceil_div, round_up
+from tandem_inference.planner.units import round_up
 
 VOCAB_PADDING = 64
 """vllm/model_executor/layers/vocab_parallel_embedding.py DEFAULT_VOCAB_PADDING_SIZE"""
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """`count` fused linear layers with local output `slices` and local `inputs`; these may be quantised.
-
-    `experts` > 0 means each of them is a stack of that many matrices in one tensor.
-    """
-
-    name: str
-    slices: tuple[int, ...]
-    inputs: int
-    count: int
-    bias: bool = False
-    experts: int = 0
-
-    @property
-    def outputs(self) -> int:
-        return sum(self.slices)
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """`count` tensors of `elements` each, in the model's dtype or `element_bytes`; never quantised."""
-
-    name: str
-    elements: int
-    count: int = 1
-    element_bytes: int | None = None
-
-
-Tensor = Linear | Plain
-
-
-def shard(value: int, ways: int) -> int:
-    return ceil_div(value, ways)
 
 
 def tensors(
@@ -98,8 +62,9 @@ def _attention(shape: ModelShape, block: Block, count: int, ways: int) -> Iterat
     if attention.latent is not None:
         yield from _latent(shape, attention, attention.latent, count, ways)
         return
-    if attention.linear is not None:
-        yield from _linear_state(shape, attention.linear, count, ways)
+    if attention.recurrent is not None:
+        yield from recurrent_tensors(shape.hidden, attention.recurrent, count, ways)
+    if attention.kind in ("recurrent", "none"):
         return
     heads = shard(attention.heads, ways) * attention.head_dim
     kv = max(1, attention.kv_heads // ways) * attention.head_dim
@@ -136,28 +101,26 @@ def _latent(
     yield Linear("attention out", (shape.hidden,), heads * latent.value_dim, count)
 
 
-def _linear_state(shape: ModelShape, state: LinearState, count: int, ways: int) -> Iterator[Tensor]:
-    keys = shard(state.key_heads, ways) * state.key_dim
-    values = shard(state.value_heads, ways) * state.value_dim
-    heads = shard(state.value_heads, ways)
-    yield Linear("delta qkvz", (keys, keys, values, values), shape.hidden, count)
-    yield Linear("delta ba", (heads, heads), shape.hidden, count)
-    yield Plain("delta convolution", (2 * keys + values) * state.conv_kernel, count)
-    yield Plain("delta vectors", 2 * heads + state.value_dim, count, element_bytes=4)
-    yield Linear("delta out", (shape.hidden,), values, count)
-
-
 def _feed_forward(shape: ModelShape, part: FeedForward, count: int, ways: int) -> Iterator[Tensor]:
     if part.experts:
-        width = shard(part.intermediate, ways)
-        yield Linear("experts in", (width, width), shape.hidden, count, part.expert_bias, part.experts)
-        yield Linear("experts out", (shape.hidden,), width, count, part.expert_bias, part.experts)
-        yield Plain("router", part.experts * (shape.hidden + (1 if part.router_bias else 0)), count)
-        if part.shared_gate:
-            yield Plain("shared gate", shape.hidden, count)
+        yield from _experts(shape, part, count, ways)
     dense = part.widest_dense
     if dense:
         width = shard(dense, ways)
         inner = (width, width) if part.gated else (width,)
         yield Linear("mlp in", inner, shape.hidden, count, part.bias)
         yield Linear("mlp out", (shape.hidden,), width, count, part.bias)
+
+
+def _experts(shape: ModelShape, part: FeedForward, count: int, ways: int) -> Iterator[Tensor]:
+    """Routed experts, which may work in a narrower `latent` space between two projections."""
+    width, hidden = shard(part.intermediate, ways), part.latent or shape.hidden
+    inner = (width, width) if part.gated else (width,)
+    yield Linear("experts in", inner, hidden, count, part.expert_bias, part.experts)
+    yield Linear("experts out", (hidden,), width, count, part.expert_bias, part.experts)
+    yield Plain("router", part.experts * (shape.hidden + (1 if part.router_bias else 0)), count)
+    if part.latent:
+        yield Linear("latent in", (part.latent,), shape.hidden, count)
+        yield Linear("latent out", (shape.hidden,), part.latent, count)
+    if part.shared_gate:
+        yield Plain("shared gate", shape.hidden, count)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tandem_inference.planner.dtypes import MODEL_DTYPES
+from tandem_inference.planner.parameters import Linear
 from tandem_inference.planner.quantization import SCHEMES, Scheme
 from tandem_inference.planner.shape.model import ModelShape
-from tandem_inference.planner.tensors import Linear, tensors
+from tandem_inference.planner.tensors import tensors
 from tandem_inference.planner.units import MIB, round_up
 
 SMALL_MULTIPLE = 512

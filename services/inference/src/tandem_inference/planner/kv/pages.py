@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tandem_inference.planner.dtypes import KV_DTYPES
-from tandem_inference.planner.shape.model import Attention, LinearState
+from tandem_inference.planner.shape.model import Attention
 from tandem_inference.planner.units import ceil_div, round_up
 
 BLOCK_TOKENS = 16
@@ -28,18 +28,6 @@ def token_bytes(attention: Attention, kv_dtype: str, *, tensor_parallel: int = 1
     heads = local_kv_heads(attention, tensor_parallel)
     scales = 8 if kv_dtype.endswith("per_token_head") else 0
     return round(heads * (2 * attention.head_dim * size + scales))
-
-
-def state_bytes(linear: LinearState, size: int, *, tensor_parallel: int = 1) -> int:
-    """Bytes of a gated delta-net layer's state for one request: convolution tail and recurrent matrix.
-
-    Source: vllm MambaStateShapeCalculator.gated_delta_net_state_shape; the matrix is kept in float32
-    where the config asks for it (`mamba_ssm_dtype`).
-    """
-    channels = 2 * linear.key_dim * linear.key_heads + linear.value_dim * linear.value_heads
-    tail = ceil_div(channels, tensor_parallel) * (linear.conv_kernel - 1)
-    matrix = ceil_div(linear.value_heads, tensor_parallel) * linear.value_dim * linear.key_dim
-    return tail * size + matrix * (linear.state_bytes or size)
 
 
 def hybrid_block_tokens(state: int, per_token: int, *, least: int = BLOCK_TOKENS) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 from tandem_inference.planner.shape.dense import assemble, norm_elements, read_dimensions
 from tandem_inference.planner.shape.experts import EXPERTS, Mixture, expert_part
 from tandem_inference.planner.shape.fields import Fields
-from tandem_inference.planner.shape.model import Attention, Block, FeedForward, LinearState, ModelShape
+from tandem_inference.planner.shape.model import Attention, Block, FeedForward, ModelShape, Recurrent
 from tandem_inference.planner.shape.traits import Traits
 
 FAMILIES: Final = frozenset({"qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"})
@@ -18,12 +18,18 @@ def read_hybrid(name: str, family: str, fields: Fields) -> ModelShape:
     """Source: vllm/model_executor/models/qwen3_next.py and qwen3_5.py; attention has an output gate."""
     dims = read_dimensions(fields, head_dim=256)
     default_state = "auto" if family == "qwen3_next" else "float32"
-    linear = LinearState(
-        key_heads=fields.count("linear_num_key_heads", default=16),
-        value_heads=fields.count("linear_num_value_heads", default=32),
-        key_dim=fields.count("linear_key_head_dim", default=128),
-        value_dim=fields.count("linear_value_head_dim", default=128),
-        conv_kernel=fields.count("linear_conv_kernel_dim", default=4),
+    heads, width = (
+        fields.count("linear_num_value_heads", default=32),
+        fields.count("linear_value_head_dim", default=128),
+    )
+    delta = Recurrent(
+        "delta",
+        inner=heads * width,
+        kernel=fields.count("linear_conv_kernel_dim", default=4),
+        state=fields.count("linear_key_head_dim", default=128),
+        heads=heads,
+        groups=fields.count("linear_num_key_heads", default=16),
+        norm_elements=width,
         state_bytes=4 if fields.text("mamba_ssm_dtype", default=default_state) == "float32" else None,
     )
     every = fields.count("full_attention_interval", default=4)
@@ -43,9 +49,7 @@ def read_hybrid(name: str, family: str, fields: Fields) -> ModelShape:
             norm_elements=norm_elements("head", dims),
             output_gate=True,
         ),
-        "linear_attention": Attention(
-            "linear", linear.value_heads, linear.key_heads, linear.value_dim, linear=linear
-        ),
+        "linear_attention": Attention("recurrent", heads, delta.groups, width, recurrent=delta),
     }
     blocks = tuple(
         Block(count, attentions.get(kind, attentions["full_attention"]), part, 2 * dims.hidden)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-AttentionKind = Literal["full", "sliding", "chunked", "mla", "linear"]
+AttentionKind = Literal["full", "sliding", "chunked", "mla", "recurrent", "none"]
+"""`recurrent` layers hold a state alone, `none` are feed-forward layers without attention."""
+RecurrentKind = Literal["delta", "mamba1", "mamba2", "convolution"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +25,34 @@ class Latent:
 
 
 @dataclass(frozen=True, slots=True)
-class LinearState:
-    """A gated delta-net layer: heads and convolution whose state replaces the KV cache.
+class Recurrent:
+    """A layer that keeps one state of fixed size for a request, in place of (or beside) keys and values.
 
-    `state_bytes` is the recurrent matrix' element size where the config fixes it (`mamba_ssm_dtype`).
+    `inner` is the width of its values in `heads` heads; `state` the size of the state for each of them;
+    `groups` share keys (a delta net's key heads, Mamba 2's B and C); `rank` is Mamba 1's time-step rank.
+    `state_bytes` is the state's element size where model or config fix it.
     """
 
-    key_heads: int
-    value_heads: int
-    key_dim: int
-    value_dim: int
-    conv_kernel: int
+    kind: RecurrentKind
+    inner: int
+    kernel: int
+    state: int = 0
+    heads: int = 1
+    groups: int = 0
+    rank: int = 0
+    conv_bias: bool = False
+    bias: bool = False
+    norm_elements: int = 0
     state_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """One layer's attention. `window` is the sliding window or the local chunk, in tokens."""
+    """One layer's attention. `window` is the sliding window or the local chunk, in tokens.
+
+    A layer may have keys and values and a `recurrent` state side by side (Falcon-H1). One that is not
+    `cached` reads the keys and values of an earlier layer.
+    """
 
     kind: AttentionKind
     heads: int
@@ -52,12 +65,16 @@ class Attention:
     output_gate: bool = False
     sinks: bool = False
     latent: Latent | None = None
-    linear: LinearState | None = None
+    recurrent: Recurrent | None = None
+    cached: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FeedForward:
-    """One layer's feed-forward part: dense (`experts` 0) or a mixture with optional shared experts."""
+    """One layer's feed-forward part: dense (`experts` 0), a mixture with optional shared experts, or nothing (width 0).
+
+    `latent` is the width in which the routed experts work where that is not the hidden size.
+    """
 
     intermediate: int
     gated: bool = True
@@ -68,6 +85,7 @@ class FeedForward:
     shared_gate: bool = False
     router_bias: bool = False
     expert_bias: bool = False
+    latent: int = 0
 
     @property
     def widest_dense(self) -> int:
@@ -149,4 +167,4 @@ class ModelShape:
 
     @property
     def is_hybrid(self) -> bool:
-        return any(block.attention.kind == "linear" for block in self.blocks)
+        return any(block.attention.recurrent is not None for block in self.blocks)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tandem_inference.planner.errors import UnreadableConfigError
-from tandem_inference.planner.shape import hybrid, latent, vision
+from tandem_inference.planner.shape import hybrid, latent, mamba, vision
 from tandem_inference.planner.shape.defaults import defaults_of
 from tandem_inference.planner.shape.dense import read_dense, read_dtype
 from tandem_inference.planner.shape.experts import MIXTURES, read_mixture
@@ -70,7 +70,7 @@ LARGEST_CONFIG_BYTES: Final = 4 * 1024 * 1024
 
 def known_families() -> tuple[str, ...]:
     """Every `model_type` that is read exactly."""
-    names = {*DENSE, *MIXTURES, *latent.FAMILIES, *hybrid.FAMILIES, *TOWERS, *UNUSUAL}
+    names = {*DENSE, *MIXTURES, *latent.FAMILIES, *hybrid.FAMILIES, *mamba.READERS, *TOWERS, *UNUSUAL}
     return tuple(sorted(names))
 
 
@@ -120,6 +120,8 @@ def _read_family(name: str, family: str, fields: Fields) -> ModelShape:
         return latent.read_latent(name, family, fields)
     if family in hybrid.FAMILIES:
         return hybrid.read_hybrid(name, family, fields)
+    if family in mamba.READERS:
+        return mamba.READERS[family](name, family, fields)
     if family in MIXTURES:
         return read_mixture(name, family, fields)
     if family in UNUSUAL:
