@@ -21,7 +21,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -67,6 +67,7 @@ class StubEngine:
                 Route("/tokenize", self._tokenize, methods=["POST"]),
                 Route("/v1/models", self._models),
                 Route("/health", self._health),
+                Route("/metrics", self._metrics),
                 Route("/stub/requests", self._requests),
                 Route("/stub/exit", self._exit, methods=["POST"]),
             ]
@@ -106,6 +107,18 @@ class StubEngine:
 
     async def _health(self, request: Request) -> Response:
         return Response()
+
+    async def _metrics(self, request: Request) -> Response:
+        running = sum(asked.outcome == "running" for asked in self.asked)
+        tokens = sum(asked.tokens_sent for asked in self.asked)
+        return PlainTextResponse(
+            "# HELP vllm:num_requests_running Number of requests in model execution batches.\n"
+            "# TYPE vllm:num_requests_running gauge\n"
+            f'vllm:num_requests_running{{engine="0",model_name="{self.model}"}} {running}.0\n'
+            "# HELP vllm:generation_tokens_total Number of generation tokens processed.\n"
+            "# TYPE vllm:generation_tokens_total counter\n"
+            f'vllm:generation_tokens_total{{engine="0",model_name="{self.model}"}} {tokens}.0\n'
+        )
 
     async def _requests(self, request: Request) -> Response:
         return JSONResponse([vars(asked) for asked in self.asked])
