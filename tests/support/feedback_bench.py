@@ -16,6 +16,7 @@ from tandem_feedback.domain.job import Claim, Job
 from tandem_messaging.database import Database, database_now
 
 LEASE = timedelta(minutes=1)
+DEADLINE = timedelta(days=1)
 
 
 class FeedbackBench:
@@ -40,7 +41,16 @@ class FeedbackBench:
 
     async def accept(self, request: FeedbackRequestedV1) -> Job:
         async with self.store.write() as transaction:
-            return await transaction.accept(request)
+            return (await transaction.accept(request, default_deadline=DEADLINE)).job
+
+    async def history(self, request: FeedbackRequestedV1) -> list[str]:
+        """Return the states that the request went through, in order."""
+        async with self.store.read() as transaction:
+            return [change.state.value for change in await transaction.history(request.request_id)]
+
+    async def cancel(self, request: FeedbackRequestedV1) -> Job | None:
+        async with self.store.write() as transaction:
+            return await transaction.cancel(request.request_id)
 
     async def claim(self, request: FeedbackRequestedV1, *, owner: str = "a worker") -> Claim:
         async with self.store.write() as transaction:
@@ -54,6 +64,12 @@ class FeedbackBench:
 
     async def let_lease_run_out(self, request: FeedbackRequestedV1) -> None:
         await self._set(request, leased_until=timedelta(seconds=-1))
+
+    async def let_pause_pass(self, request: FeedbackRequestedV1) -> None:
+        await self._set(request, retry_at=timedelta(seconds=-1))
+
+    async def let_deadline_pass(self, request: FeedbackRequestedV1) -> None:
+        await self._set(request, deadline_at=timedelta(seconds=-1))
 
     async def let_time_pass_since_touched(self, request: FeedbackRequestedV1, age: timedelta) -> None:
         await self._set(request, touched_at=-age)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tandem_contracts import topics
-from tandem_contracts.feedback import Turn
+from tandem_contracts.feedback import FeedbackRequestedV1, Turn
 from tandem_feedback.application.sweep import Sweeper
 from tandem_feedback.domain.errors import JobNotFoundError, JobTakenError, RequestMismatchError
 from tandem_feedback.domain.job import Claim, JobState
@@ -119,6 +119,7 @@ async def test_sweep_publishes_abandoned_requests_again_and_only_those(bench: Fe
         bench.store,
         every_seconds=3600,
         requeue_after=timedelta(minutes=5),
+        queue_is_empty=lambda: True,
         on_committed=lambda: woken.append(True),
     )
     await sweeper.sweep()
@@ -130,6 +131,77 @@ async def test_sweep_publishes_abandoned_requests_again_and_only_those(bench: Fe
     await sweeper.sweep()
     assert len(await bench.announced(topics.FEEDBACK_REQUESTS)) == 2, "it has just been published again"
     assert woken == [True]
+
+
+async def test_waiting_requests_are_not_published_again_while_the_queue_has_messages(
+    bench: FeedbackBench,
+) -> None:
+    request = a_request()
+    await bench.accept(request)
+    await bench.let_time_pass_since_touched(request, STALE)
+    sweeper = Sweeper(
+        bench.store,
+        every_seconds=3600,
+        requeue_after=timedelta(minutes=5),
+        queue_is_empty=lambda: False,
+        on_committed=lambda: None,
+    )
+    await sweeper.sweep()
+    assert await bench.announced(topics.FEEDBACK_REQUESTS) == []
+
+
+async def test_sweep_fails_what_waited_past_its_deadline_and_only_that(bench: FeedbackBench) -> None:
+    overdue, working, waiting = [a_request() for _ in range(3)]
+    for request in (overdue, working, waiting):
+        await bench.accept(request)
+    await bench.claim(working)
+    for request in (overdue, working):
+        await bench.let_deadline_pass(request)
+    sweeper = Sweeper(
+        bench.store,
+        every_seconds=3600,
+        requeue_after=STALE,
+        queue_is_empty=lambda: False,
+        on_committed=lambda: None,
+    )
+    await asyncio.gather(sweeper.sweep(), sweeper.sweep())
+    (told,) = await bench.announced(topics.FEEDBACK_RESULTS)
+    assert (told.event.request_id, getattr(told.event, "code", None)) == (
+        overdue.request_id,
+        "deadline_exceeded",
+    )
+    assert (await bench.job(working)).state is JobState.RUNNING
+    assert await bench.history(overdue) == ["queued", "failed"]
+
+
+async def test_one_outcome_wins_when_finishing_and_cancelling_race(bench: FeedbackBench) -> None:
+    for _ in range(10):
+        request = a_request()
+        await bench.accept(request)
+        claim = await bench.claim(request)
+
+        async def finish(claim: Claim = claim, request: FeedbackRequestedV1 = request) -> bool:
+            async with bench.store.write() as transaction:
+                return await transaction.finish(claim, a_completion(request))
+
+        finished, cancelled = await asyncio.gather(finish(), bench.cancel(request))
+        assert cancelled is not None
+        job = await bench.job(request)
+        assert job.state is (JobState.DONE if finished else JobState.CANCELLED) is cancelled.state
+        assert len(await bench.history(request)) == 3
+        about_it = [e for e in await bench.announced() if e.event.request_id == request.request_id]
+        assert len(about_it) == 1
+
+
+async def test_called_off_request_is_remembered_once_and_then_forgotten(bench: FeedbackBench) -> None:
+    request = a_request()
+    assert [await bench.cancel(request), await bench.cancel(request)] == [None, None]
+    assert (await bench.accept(request)).state is JobState.CANCELLED
+    other = a_request()
+    await bench.cancel(other)
+    async with bench.store.write() as transaction:
+        await transaction.forget_cancellations(older_than=timedelta(seconds=-1))
+    assert (await bench.accept(other)).state is JobState.QUEUED
 
 
 async def test_abandoned_request_is_published_once_when_two_sweep_at_once(bench: FeedbackBench) -> None:

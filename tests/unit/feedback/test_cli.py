@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
+from tandem_feedback.entrypoints import cli
 from tandem_feedback.entrypoints.cli import main
+from tandem_telemetry import Telemetry
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +57,16 @@ def test_wrong_setting_is_explained(
     assert told in printed.err
     assert "hunter2" not in printed.err + printed.out
     assert len(printed.err.splitlines()) == 1
+
+
+def test_broken_rubric_file_stops_the_start_and_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.v1.toml").write_text('id = "mine"\nversion = 1\n')
+    monkeypatch.setenv("TANDEM_FEEDBACK_RUBRICS_DIR", str(tmp_path))
+    monkeypatch.setattr(cli, "configure_telemetry", lambda _: Telemetry(TracerProvider()))
+    assert main(["serve"]) == 1
+    assert "tandem-feedback: mine.v1.toml: title: this field is missing" in capsys.readouterr().err
 
 
 def test_unknown_command_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,26 +2,36 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from tandem_contracts import topics
-from tandem_contracts.feedback import FeedbackCompletedV1, FeedbackFailedV1, FeedbackRequestedV1, Turn
+from tandem_contracts.feedback import (
+    FeedbackCancelledV1,
+    FeedbackCancelRequestedV1,
+    FeedbackCompletedV1,
+    FeedbackFailedV1,
+    FeedbackRequestedV1,
+    Turn,
+)
 from tandem_feedback.adapters.sql import store as store_module
-from tandem_feedback.application.handle_request import HandleRequest
+from tandem_feedback.application.handle_request import HandleRequest, HandlingLimits
 from tandem_feedback.application.judge import Judge
 from tandem_feedback.domain.errors import (
+    AttemptPausedError,
+    EngineBusyError,
+    EngineFailedError,
     EngineRefusedError,
     EngineUnavailableError,
     JobTakenError,
     RequestMismatchError,
     TooManyAttemptsError,
+    UnexpectedEventError,
 )
 from tandem_feedback.domain.job import JobState
 from tandem_feedback.domain.rubric import Rubric, Rubrics
-from tandem_messaging.errors import PermanentError
 from tests.support.eventually import eventually, eventually_awaited
 from tests.support.fake_engine import FakeEngine
 from tests.support.feedback_bench import LEASE, FeedbackBench, open_bench
@@ -45,8 +55,7 @@ class Worker:
         self._use_case = HandleRequest(
             bench.store,
             Judge(engine, RUBRICS, "default-model"),
-            lease=lease,
-            max_attempts=MAX_ATTEMPTS,
+            HandlingLimits(lease=lease, max_attempts=MAX_ATTEMPTS),
             on_committed=self._count,
         )
 
@@ -55,6 +64,12 @@ class Worker:
 
     async def handle(self, request: FeedbackRequestedV1) -> None:
         await self._use_case.handle(an_envelope(request))
+
+    async def call_off(self, request: FeedbackRequestedV1) -> None:
+        event = FeedbackCancelRequestedV1(
+            request_id=request.request_id, conversation_id=request.conversation_id, requested_at=WHEN
+        )
+        await self._use_case.handle(an_envelope(event))
 
 
 def blocked_engine() -> FakeEngine:
@@ -121,7 +136,7 @@ async def test_known_id_with_another_body_is_refused_and_the_first_stands(bench:
 
 async def test_events_that_are_no_requests_belong_to_the_dead_letters(bench: FeedbackBench) -> None:
     worker = Worker(bench, FakeEngine())
-    with pytest.raises(PermanentError, match=r"expected feedback\.requested\.v1"):
+    with pytest.raises(UnexpectedEventError, match=r"expected feedback\.requested\.v1"):
         await worker._use_case.handle(an_envelope(a_completion(a_request())))
 
 
@@ -165,15 +180,15 @@ async def test_late_failure_changes_nothing_when_another_worker_took_over(bench:
     assert (row.state, row.fence, row.attempts) == (JobState.RUNNING, claim.fence, claim.attempts)
 
 
-async def test_work_stops_when_its_lease_was_lost(bench: FeedbackBench) -> None:
+async def test_work_stops_and_waits_for_the_other_when_its_lease_was_lost(bench: FeedbackBench) -> None:
     request, engine = a_request(), blocked_engine()
     worker = Worker(bench, engine, lease=timedelta(seconds=0.3))
     working = asyncio.create_task(worker.handle(request))
     await eventually("the worker generates", lambda: engine.asked)
     await bench.let_lease_run_out(request)
     claim = await bench.claim(request)
-    await asyncio.wait({working}, timeout=10)
-    assert working.cancelled()
+    with pytest.raises(JobTakenError):
+        await asyncio.wait_for(working, timeout=20)
     assert engine.interrupted == 1
     assert (await bench.row(request)).fence == claim.fence
 
@@ -198,15 +213,26 @@ async def test_lease_is_kept_as_long_as_the_work_takes(bench: FeedbackBench) -> 
 
 async def test_waiting_for_the_engine_spends_no_attempt_however_long(bench: FeedbackBench) -> None:
     request = a_request()
-    engine = FakeEngine(acts=[EngineUnavailableError("full")] * (2 * MAX_ATTEMPTS))
+    engine = FakeEngine(acts=[EngineBusyError("full")] * (2 * MAX_ATTEMPTS))
     worker = Worker(bench, engine)
     for _ in range(2 * MAX_ATTEMPTS):
-        with pytest.raises(EngineUnavailableError):
+        with pytest.raises(EngineBusyError):
             await worker.handle(request)
         job = await bench.job(request)
         assert (job.state, job.attempts) == (JobState.QUEUED, 0)
     await worker.handle(request)
     assert (await bench.job(request)).attempts == 1
+
+
+async def test_engine_that_is_away_is_asked_by_one_job_a_second_for_all(bench: FeedbackBench) -> None:
+    requests = [a_request() for _ in range(6)]
+    engine = FakeEngine(acts=[EngineUnavailableError("restarting", retry_after=60)] * len(requests))
+    worker = Worker(bench, engine)
+    for request in requests:
+        with pytest.raises(EngineUnavailableError, match="restarting"):
+            await worker.handle(request)
+    assert len(engine.asked) == 1
+    assert [(await bench.job(request)).state for request in requests] == [JobState.QUEUED] * len(requests)
 
 
 async def test_stopping_the_worker_spends_no_attempt_and_frees_the_job(bench: FeedbackBench) -> None:
@@ -262,13 +288,37 @@ async def test_last_attempt_may_finish_although_the_message_is_delivered_again(b
 async def test_defects_count_as_attempts_too(bench: FeedbackBench) -> None:
     request = a_request()
     worker = Worker(bench, FakeEngine(acts=[ZeroDivisionError("a defect")] * MAX_ATTEMPTS))
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS - 1):
         with pytest.raises(ZeroDivisionError):
             await worker.handle(request)
+        await bench.let_pause_pass(request)
     with pytest.raises(TooManyAttemptsError):
         await worker.handle(request)
     (failure,) = await outcomes(bench)
     assert isinstance(failure, FeedbackFailedV1)
+    assert "ZeroDivisionError" in failure.detail
+
+
+async def test_request_that_breaks_the_engine_fails_after_its_attempts_and_is_buried(
+    bench: FeedbackBench,
+) -> None:
+    request, engine = a_request(), FakeEngine(acts=[EngineFailedError("answered 500")] * MAX_ATTEMPTS)
+    worker = Worker(bench, engine)
+    pauses = []
+    for _ in range(MAX_ATTEMPTS - 1):
+        with pytest.raises(EngineFailedError) as told:
+            await worker.handle(request)
+        pauses.append(told.value.retry_after or 0)
+        with pytest.raises(AttemptPausedError):
+            await worker.handle(request)
+        await bench.let_pause_pass(request)
+    with pytest.raises(TooManyAttemptsError, match="answered 500"):
+        await worker.handle(request)
+    (failure,) = await outcomes(bench)
+    assert isinstance(failure, FeedbackFailedV1)
+    assert (failure.code, failure.attempts) == ("too_many_attempts", MAX_ATTEMPTS)
+    assert len(engine.asked) == MAX_ATTEMPTS
+    assert pauses[1] > 2 * pauses[0] > 2
 
 
 async def test_request_that_can_never_be_judged_fails_with_the_reason_and_is_over(
@@ -301,3 +351,89 @@ async def test_result_is_not_stored_when_its_event_cannot_be(
     await bench.let_lease_run_out(request)
     await Worker(bench, FakeEngine()).handle(request)
     assert len(await outcomes(bench)) == 1
+
+
+async def test_trail_tells_each_change_once_and_in_order(bench: FeedbackBench) -> None:
+    request = a_request()
+    worker = Worker(bench, FakeEngine(acts=[EngineBusyError("full")]))
+    with pytest.raises(EngineBusyError):
+        await worker.handle(request)
+    await worker.handle(request)
+    await worker.handle(request)
+    assert await bench.history(request) == ["queued", "running", "queued", "running", "done"]
+    async with bench.store.read() as transaction:
+        trail = await transaction.history(request.request_id)
+    assert [change.number for change in trail] == [1, 2, 3, 4, 5]
+    assert trail[2].detail == "waiting: full"
+    assert [change.at for change in trail] == sorted(change.at for change in trail)
+
+
+async def test_waiting_ends_as_a_failure_when_the_deadline_has_passed(bench: FeedbackBench) -> None:
+    request = a_request()
+    engine = FakeEngine(acts=[EngineBusyError("full")])
+    worker = Worker(bench, engine)
+    with pytest.raises(EngineBusyError):
+        await worker.handle(request)
+    await bench.let_deadline_pass(request)
+    await worker.handle(request)
+    (failure,) = await outcomes(bench)
+    assert isinstance(failure, FeedbackFailedV1)
+    assert (failure.code, failure.attempts, len(engine.asked)) == ("deadline_exceeded", 0, 1)
+    assert await bench.history(request) == ["queued", "running", "queued", "failed"]
+
+
+async def test_deadline_of_the_request_itself_counts_even_if_it_has_passed(bench: FeedbackBench) -> None:
+    engine = FakeEngine()
+    late, never = a_request(deadline_at=WHEN), a_request(deadline_at=datetime.max.replace(tzinfo=UTC))
+    for request in (late, never):
+        await Worker(bench, engine).handle(request)
+    assert [(await bench.job(request)).state for request in (late, never)] == [JobState.FAILED, JobState.DONE]
+    assert len(engine.asked) == 1
+
+
+async def test_old_request_time_is_no_deadline(bench: FeedbackBench) -> None:
+    request = a_request(requested_at=datetime.min.replace(tzinfo=timezone(timedelta(hours=14))))
+    await Worker(bench, FakeEngine()).handle(request)
+    assert (await bench.job(request)).state is JobState.DONE
+
+
+async def test_cancelled_request_never_runs(bench: FeedbackBench) -> None:
+    request, engine = a_request(), FakeEngine()
+    await bench.accept(request)
+    await bench.cancel(request)
+    await Worker(bench, engine).handle(request)
+    assert (await bench.job(request)).state is JobState.CANCELLED
+    assert (await bench.history(request), engine.asked) == (["queued", "cancelled"], [])
+
+
+async def test_request_that_was_called_off_before_it_came_never_runs(bench: FeedbackBench) -> None:
+    request, engine = a_request(), FakeEngine()
+    worker = Worker(bench, engine)
+    await worker.call_off(request)
+    await worker.handle(request)
+    assert ((await bench.job(request)).state, engine.asked) == (JobState.CANCELLED, [])
+    events = [envelope.event for envelope in await bench.announced(topics.FEEDBACK_RESULTS)]
+    assert [type(event) for event in events] == [FeedbackCancelledV1]
+
+
+async def test_running_request_is_stopped_and_its_engine_call_closed_when_cancelled(
+    bench: FeedbackBench,
+) -> None:
+    request, engine = a_request(), blocked_engine()
+    worker = Worker(bench, engine, lease=timedelta(seconds=0.6))
+    working = asyncio.create_task(worker.handle(request))
+    await eventually("the worker generates", lambda: engine.asked)
+    await worker.call_off(request)
+    await asyncio.wait_for(working, timeout=20)
+    assert engine.interrupted == 1
+    assert await bench.history(request) == ["queued", "running", "cancelled"]
+    assert len(await bench.announced(topics.FEEDBACK_RESULTS)) == 1
+
+
+async def test_cancelling_a_finished_request_changes_nothing(bench: FeedbackBench) -> None:
+    request = a_request()
+    worker = Worker(bench, FakeEngine())
+    await worker.handle(request)
+    await worker.call_off(request)
+    assert (await bench.job(request)).state is JobState.DONE
+    assert len(await bench.announced(topics.FEEDBACK_RESULTS)) == 1

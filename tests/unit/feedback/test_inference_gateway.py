@@ -9,7 +9,7 @@ import pytest
 
 from tandem_feedback.adapters.inference import InferenceGateway
 from tandem_feedback.application.ports import ServedModel
-from tandem_feedback.domain.errors import EngineRefusedError, EngineUnavailableError
+from tandem_feedback.domain.errors import EngineFailedError, EngineRefusedError, EngineUnavailableError
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -103,12 +103,19 @@ async def test_adapter_is_told_from_its_base_model(
     assert gateway.requests[0].url.path == "/v1/models"
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 401, 403])
-async def test_waiting_helps_when_the_service_is_full_broken_or_locked(gateway: Gateway, status: int) -> None:
+@pytest.mark.parametrize("status", [429, 502, 503, 504, 401, 403])
+async def test_waiting_helps_when_the_service_is_full_away_or_locked(gateway: Gateway, status: int) -> None:
     gateway.answer = lambda _: problem(status, **{"Retry-After": "7"})
     with pytest.raises(EngineUnavailableError, match="engine is starting") as raised:
         await gateway.generate()
     assert raised.value.retry_after == 7
+
+
+@pytest.mark.parametrize("status", [500, 501, 507])
+async def test_error_of_the_engine_on_this_request_is_no_waiting(gateway: Gateway, status: int) -> None:
+    gateway.answer = lambda _: problem(status)
+    with pytest.raises(EngineFailedError, match=f"answered {status}: the engine is starting"):
+        await gateway.generate()
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422])

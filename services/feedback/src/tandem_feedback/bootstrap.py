@@ -11,9 +11,10 @@ from tandem_feedback.adapters.inference import InferenceGateway
 from tandem_feedback.adapters.rubric_files import load_rubrics
 from tandem_feedback.adapters.sql.store import SqlStore
 from tandem_feedback.adapters.sql.tables import outbox
-from tandem_feedback.application.handle_request import HandleRequest
+from tandem_feedback.application.handle_request import HandleRequest, HandlingLimits
+from tandem_feedback.application.jobs_port import Store
 from tandem_feedback.application.judge import Judge
-from tandem_feedback.application.ports import Engine, Store
+from tandem_feedback.application.ports import Engine
 from tandem_feedback.application.sweep import Sweeper
 from tandem_feedback.settings import FeedbackSettings
 from tandem_messaging.consumer import Consumer, ConsumerLimits, MakeTopology, event_of
@@ -49,9 +50,12 @@ async def bootstrap(settings: FeedbackSettings) -> AsyncIterator[Worker]:
         relay = Relay(database, outbox, publisher, make_topology=remake)
         handler = HandleRequest(
             store,
-            Judge(engine, load_rubrics(), settings.model),
-            lease=timedelta(seconds=settings.lease_seconds),
-            max_attempts=settings.max_attempts,
+            Judge(engine, load_rubrics(settings.rubrics_dir), settings.model),
+            HandlingLimits(
+                lease=timedelta(seconds=settings.lease_seconds),
+                max_attempts=settings.max_attempts,
+                default_deadline=timedelta(seconds=settings.deadline_seconds),
+            ),
             on_committed=relay.wake,
         )
         consumer = Consumer(
@@ -71,6 +75,7 @@ async def bootstrap(settings: FeedbackSettings) -> AsyncIterator[Worker]:
             store,
             every_seconds=settings.sweep_every_seconds,
             requeue_after=timedelta(seconds=settings.requeue_after_seconds),
+            queue_is_empty=lambda: consumer.found_nothing,
             on_committed=relay.wake,
         )
 
@@ -84,6 +89,11 @@ async def bootstrap(settings: FeedbackSettings) -> AsyncIterator[Worker]:
         stack.push_async_callback(consumer.drain)
 
         yield Worker(store=store, engine=engine)
+
+
+def require_rubrics(settings: FeedbackSettings) -> None:
+    """Raise RubricFileError when a rubric file cannot be used."""
+    load_rubrics(settings.rubrics_dir)
 
 
 def _remake(pubsub: PubSub) -> MakeTopology | None:

@@ -55,7 +55,15 @@ class FeedbackSettings(BaseSettings):
     max_attempts: int = Field(
         default=5,
         ge=1,
-        description="Attempts that may end in a crash or defect before a request fails for good.",
+        description="Attempts that may end in a crash, a defect or an engine's error before a request fails for good.",
+    )
+    rubrics_dir: Path | None = Field(
+        default=None, description="Folder with rubric files of your own, beside those that ship."
+    )
+    deadline_seconds: float = Field(
+        default=86_400,
+        gt=0,
+        description="How long a request that names no deadline may wait before it fails as deadline_exceeded.",
     )
     sweep_every_seconds: float = Field(
         default=10, gt=0, description="How often abandoned requests are looked for."

@@ -7,7 +7,12 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from tandem_feedback.application.ports import ChatMessages, Generation, PromptSize, ServedModel
-from tandem_feedback.domain.errors import EngineRefusedError, EngineUnavailableError
+from tandem_feedback.domain.errors import (
+    EngineBusyError,
+    EngineFailedError,
+    EngineRefusedError,
+    EngineUnavailableError,
+)
 from tandem_telemetry import instrument_client
 
 _CONNECT_SECONDS = 2.0
@@ -16,6 +21,14 @@ _READ_SECONDS = 900.0
 _COUNT_SECONDS = 10.0
 _READY_SECONDS = 2.0
 _DEFAULT_RETRY_SECONDS = 2.0
+# Said of the engine and its operator; any other 5xx is said of this request.
+_AWAY = (
+    httpx.codes.UNAUTHORIZED,
+    httpx.codes.FORBIDDEN,
+    httpx.codes.BAD_GATEWAY,
+    httpx.codes.SERVICE_UNAVAILABLE,
+    httpx.codes.GATEWAY_TIMEOUT,
+)
 
 
 class _Count(BaseModel):
@@ -125,10 +138,13 @@ class InferenceGateway:
         if response.status_code == httpx.codes.OK:
             return response.content
         message = _message(response.content) or f"the inference service answered {response.status_code}"
-        waiting_helps = response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise EngineBusyError(message, retry_after=_retry_after(response.headers))
         # A wrong token is the operator's to mend: requests wait for it instead of failing by the thousand.
-        if waiting_helps or response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        if response.status_code in _AWAY:
             raise EngineUnavailableError(message, retry_after=_retry_after(response.headers))
+        if response.is_server_error:
+            raise EngineFailedError(f"the engine answered {response.status_code}: {message}")
         raise EngineRefusedError(message)
 
 

@@ -1,13 +1,8 @@
-"""What feedback's use cases need from outside: a store of jobs and an engine. `adapters` has the real ones."""
+"""What feedback's use cases need of an engine; `adapters` has the real one, `jobs_port` what they need of a database."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Protocol
-
-from tandem_contracts.feedback import FeedbackOutcome, FeedbackRequestedV1
-from tandem_feedback.domain.job import Claim, Job
 
 ChatMessages = Sequence[dict[str, str]]
 
@@ -69,44 +64,3 @@ class Engine(Protocol):
 
     async def require_ready(self) -> None:
         """Return when the engine serves; raises EngineUnavailableError otherwise."""
-
-
-class Transaction(Protocol):
-    """Reading and writing of jobs that become visible together."""
-
-    async def now(self) -> datetime:
-        """Return the time that leases are measured by."""
-
-    async def job(self, request_id: str) -> Job:
-        """Raises JobNotFoundError."""
-
-    async def accept(self, request: FeedbackRequestedV1) -> Job:
-        """Return the job of this request, made now if it is new. Raises RequestMismatchError for another body."""
-
-    async def claim(self, request_id: str, *, owner: str, lease: timedelta) -> Claim:
-        """Take the job to work on it; raises JobTakenError while another owner's lease holds."""
-
-    async def renew(self, claim: Claim, *, lease: timedelta) -> bool:
-        """Keep the claim; False when somebody else has taken the job since."""
-
-    async def give_back(self, claim: Claim, *, count_attempt: bool) -> None:
-        """End the claim without an outcome; an attempt that was only waiting is not counted."""
-
-    async def finish(self, claim: Claim, outcome: FeedbackOutcome) -> bool:
-        """Store the outcome and its event together; False, and nothing stored, when the claim no longer holds."""
-
-    async def announce(self, outcome: FeedbackOutcome) -> None:
-        """Publish an outcome that is stored already once more."""
-
-    async def requeue_abandoned(self, *, older_than: timedelta, limit: int) -> Sequence[str]:
-        """Publish requests again that nobody has worked on for `older_than`; return their ids."""
-
-
-class Store(Protocol):
-    """Feedback's database."""
-
-    def read(self) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction for reading."""
-
-    def write(self) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction that commits when the block ends, and rolls back when the block raises."""

@@ -1,10 +1,14 @@
-"""A job: one feedback request on its way to exactly one outcome."""
+"""A job: one feedback request on its way to exactly one outcome, and the trail of its changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tandem_contracts.feedback import FeedbackOutcome
+from tandem_contracts.feedback import FeedbackOutcome, FeedbackRequestedV1
+
+# However far away a requester puts it: so long the row, and its place in the sweeps, is kept open.
+_LONGEST_WAIT = timedelta(days=30)
 
 
 class JobState(StrEnum):
@@ -37,6 +41,8 @@ class Job:
     received_at: datetime
     finished_at: datetime | None
     outcome: FeedbackOutcome | None
+    batch_id: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,39 @@ class Claim:
     request_id: str
     fence: int
     attempts: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the audit trail; `number` counts a job's changes from 1."""
+
+    number: int
+    state: JobState
+    at: datetime
+    attempts: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many jobs of a batch are in which state."""
+
+    batch_id: str
+    states: Mapping[JobState, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.states.values())
+
+    @property
+    def is_final(self) -> bool:
+        return all(state.is_final for state, count in self.states.items() if count)
+
+
+def deadline_of(request: FeedbackRequestedV1, *, received_at: datetime, default: timedelta) -> datetime:
+    """Return until when a request that was first seen at `received_at` may wait.
+
+    Without a deadline of its own the time of receipt counts: `requested_at` is whatever the requester's clock says.
+    """
+    wanted = request.deadline_at or received_at + default
+    return max(received_at, min(wanted, received_at + _LONGEST_WAIT))

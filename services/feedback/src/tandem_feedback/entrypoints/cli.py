@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from tandem_feedback.domain.rubric import RubricFileError
 from tandem_feedback.settings import FeedbackSettings
 from tandem_messaging.errors import TandemError
 from tandem_telemetry import configure_telemetry
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         {"serve": serve, "migrate": migrate, "topology": topology}[command](settings)
-    except TandemError as error:
+    except (TandemError, RubricFileError) as error:
         print(f"tandem-feedback: {error}", file=sys.stderr)
         return 1
     finally:
@@ -54,9 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: FeedbackSettings) -> None:
     """Work until SIGTERM or SIGINT, then drain and close in order."""
+    from tandem_feedback.bootstrap import require_rubrics
     from tandem_feedback.entrypoints.http.app import create_app
     from tandem_feedback.entrypoints.http.server import run_until_told_to_stop
 
+    require_rubrics(settings)
     logger.info("feedback.starting", extra={"settings": settings.model_dump(mode="json")})
     if settings.listens_without_token:
         logger.warning("feedback.listens_without_token", extra={"host": settings.host})

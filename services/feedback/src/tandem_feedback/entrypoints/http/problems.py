@@ -17,15 +17,27 @@ from tandem_messaging.errors import DatabaseUnavailableError, TandemError, Trans
 logger = logging.getLogger(__name__)
 
 PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
+    errors.UnauthorizedError: (401, "unauthorized"),
     errors.JobNotFoundError: (404, "feedback_not_found"),
+    errors.BatchNotFoundError: (404, "batch_not_found"),
+    errors.DeadLetterNotFoundError: (404, "dead_letter_not_found"),
+    errors.AlreadyFinishedError: (409, "already_finished"),
     errors.RequestMismatchError: (409, "request_mismatch"),
+    errors.JobTakenError: (409, "job_taken"),
+    errors.JobLostError: (409, "job_lost"),
+    errors.RequestTooLargeError: (413, "request_too_large"),
+    errors.WebhookRefusedError: (422, "webhook_refused"),
+    errors.UnexpectedEventError: (422, "unexpected_event"),
     errors.TooManyAttemptsError: (422, "too_many_attempts"),
     errors.UnknownRubricError: (422, "unknown_rubric"),
     errors.TranscriptTooLongError: (422, "transcript_too_long"),
     errors.OutputInvalidError: (502, "output_invalid"),
     errors.EngineRefusedError: (502, "engine_refused"),
+    errors.EngineFailedError: (502, "engine_failed"),
     errors.EngineUnavailableError: (503, "engine_not_ready"),
-    errors.JobTakenError: (409, "job_taken"),
+    errors.EngineBusyError: (503, "engine_busy"),
+    errors.AttemptPausedError: (503, "attempt_paused"),
+    errors.WorkerDownError: (503, "worker_down"),
     DatabaseUnavailableError: (503, "database_unavailable"),
 }
 _RETRY_AFTER_SECONDS: Final = 2.0
