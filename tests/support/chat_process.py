@@ -119,10 +119,10 @@ class ChatProcess:
         code, said = self.run("migrate")
         assert code == 0, said
 
-    def run(self, command: str, **settings: str) -> tuple[int, str]:
+    def run(self, *words: str, **settings: str) -> tuple[int, str]:
         """Run a command to its end; return its exit code and all that it said."""
         done = subprocess.run(
-            [PROGRAM, command],
+            [PROGRAM, *words],
             env={**self._environment, **settings},
             cwd=self._log.parent,
             stdout=subprocess.PIPE,

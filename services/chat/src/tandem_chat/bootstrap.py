@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tandem_chat.adapters.inference import InferenceGateway
+from tandem_chat.adapters.sign_in.api_keys import ApiKeys
+from tandem_chat.adapters.sign_in.oidc import OidcTokens
 from tandem_chat.adapters.sql.feedback_rows import mark_queued
 from tandem_chat.adapters.sql.store import SqlStore
 from tandem_chat.adapters.sql.tables import outbox
+from tandem_chat.application.authenticate import Authenticate, TokenCheck
 from tandem_chat.application.conversations import Conversations
 from tandem_chat.application.follow_feedback import FollowFeedback
 from tandem_chat.application.follow_reply import FollowReply
@@ -33,20 +36,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UseCases:
-    """What the entrypoints may call."""
+    """What the entrypoints may call on behalf of one owner."""
 
-    engine: Engine
-    store: Store
     conversations: Conversations
     post_message: PostMessage
     follow_reply: FollowReply
     request_feedback: RequestFeedback
     follow_feedback: FollowFeedback
+
+
+@dataclass(frozen=True)
+class Chat:
+    """The running service: what every caller shares, and `owned_by`, the use cases as one owner may use them."""
+
+    engine: Engine
+    store: Store
+    authenticate: Authenticate
+    owned_by: Callable[[str], UseCases]
     end_streams: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
-async def bootstrap(settings: ChatSettings) -> AsyncIterator[UseCases]:
+async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
     """Wire the service and run its background loops for as long as the context is open."""
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url.get_secret_value())
@@ -94,20 +105,35 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[UseCases]:
             follow_feedback.close()
             await runner.close()
 
-        yield UseCases(
-            engine=engine,
-            store=store,
-            conversations=Conversations(store, runner),
-            post_message=PostMessage(store, engine, runner),
-            follow_reply=FollowReply(store, runner),
-            request_feedback=RequestFeedback(
-                store,
-                reannounce_after=timedelta(seconds=settings.reannounce_after_seconds),
-                on_committed=relay.wake,
-            ),
-            follow_feedback=follow_feedback,
-            end_streams=end_streams,
+        def owned_by(owner: str) -> UseCases:
+            own = store.owned_by(owner)
+            return UseCases(
+                conversations=Conversations(own, runner),
+                post_message=PostMessage(own, engine, runner),
+                follow_reply=FollowReply(own, runner),
+                request_feedback=RequestFeedback(
+                    own,
+                    reannounce_after=timedelta(seconds=settings.reannounce_after_seconds),
+                    on_committed=relay.wake,
+                ),
+                follow_feedback=follow_feedback.owned_by(owner),
+            )
+
+        authenticate = Authenticate(_token_checks(settings, database, stack))
+        yield Chat(engine, store, authenticate, owned_by, end_streams)
+
+
+def _token_checks(settings: ChatSettings, database: Database, stack: AsyncExitStack) -> list[TokenCheck]:
+    checks: list[TokenCheck] = [ApiKeys(database)] if settings.api_keys else []
+    if settings.oidc_issuer and settings.oidc_audience and settings.oidc_jwks_url:
+        tokens = OidcTokens(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            jwks_url=str(settings.oidc_jwks_url),
         )
+        stack.push_async_callback(tokens.close)
+        checks.append(tokens)
+    return checks
 
 
 def _remake(pubsub: PubSub) -> MakeTopology | None:

@@ -18,11 +18,23 @@ class ChatSettings(BaseSettings):
 
     host: str = Field(
         default="127.0.0.1",
-        description="Address to listen on. There is no sign-in yet: anything but loopback needs TANDEM_CHAT_TRUST_NETWORK.",
+        description="Address to listen on. Anything but loopback needs sign-in or TANDEM_CHAT_TRUST_NETWORK.",
     )
     trust_network: bool = Field(
         default=False,
         description="Whoever reaches the address may use it: it is on a private network, such as a container's, and published on loopback or behind a proxy that authenticates.",
+    )
+    api_keys: bool = Field(
+        default=False,
+        description="Callers sign in with API keys; `tandem-chat keys create` makes them. Without any way to sign in, everybody is one owner.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="OpenID Connect issuer whose tokens are accepted (`iss`); audience and keys are needed with it.",
+    )
+    oidc_audience: str | None = Field(default=None, description="The audience (`aud`) that tokens must name.")
+    oidc_jwks_url: HttpUrl | None = Field(
+        default=None, description="Where the issuer publishes its keys: `jwks_uri` of its discovery document."
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     database_url: SecretStr = Field(
@@ -75,17 +87,36 @@ class ChatSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _guard_other_addresses(self) -> Self:
-        if not self.trust_network and not _is_loopback(self.host):
+        if self.listens_without_sign_in and not self.trust_network:
             raise ValueError(
-                f"TANDEM_CHAT_HOST: expected a loopback address while chat has no sign-in, got {self.host!r}; "
-                "put a proxy that authenticates in front of it, or set TANDEM_CHAT_TRUST_NETWORK=true where only "
-                "trusted programs reach it"
+                f"TANDEM_CHAT_HOST: expected a loopback address while nobody has to sign in, got {self.host!r}; set "
+                "TANDEM_CHAT_API_KEYS=true or the TANDEM_CHAT_OIDC_* settings, or TANDEM_CHAT_TRUST_NETWORK=true where "
+                "only trusted programs reach it"
             )
         return self
 
+    @model_validator(mode="after")
+    def _need_the_whole_issuer(self) -> Self:
+        parts = {
+            "TANDEM_CHAT_OIDC_ISSUER": self.oidc_issuer,
+            "TANDEM_CHAT_OIDC_AUDIENCE": self.oidc_audience,
+            "TANDEM_CHAT_OIDC_JWKS_URL": self.oidc_jwks_url,
+        }
+        missing = [name for name, value in parts.items() if value is None]
+        if missing and len(missing) < len(parts):
+            raise ValueError(f"{', '.join(missing)}: expected too, as the others of the three are set")
+        url = self.oidc_jwks_url
+        if url is not None and url.scheme != "https" and not _is_loopback(url.host or ""):
+            raise ValueError(f"TANDEM_CHAT_OIDC_JWKS_URL: expected https, got {str(url)!r}")
+        return self
+
+    @property
+    def requires_sign_in(self) -> bool:
+        return self.api_keys or self.oidc_issuer is not None
+
     @property
     def listens_without_sign_in(self) -> bool:
-        return not _is_loopback(self.host)
+        return not self.requires_sign_in and not _is_loopback(self.host)
 
 
 def _secrets_folder() -> Path | None:

@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from opentelemetry import metrics
 
@@ -24,13 +25,24 @@ _outcomes = metrics.get_meter(__name__).create_counter(
 _POLL_SECONDS = 1.0
 
 
+@dataclass
+class _Followers:
+    """Everybody who follows in this process."""
+
+    events: defaultdict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
+    closing: bool = False
+
+
 class FollowFeedback:
     """The use cases of whoever waits for feedback."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, followers: _Followers | None = None) -> None:
         self._store = store
-        self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._closing = False
+        self._followers = followers or _Followers()
+
+    def owned_by(self, owner: str) -> "FollowFeedback":
+        """Return these use cases for `owner`; whoever follows is woken all the same."""
+        return FollowFeedback(self._store.owned_by(owner), self._followers)
 
     async def read(self, feedback_id: str) -> Feedback:
         """Return one feedback. Raises FeedbackNotFoundError."""
@@ -47,9 +59,9 @@ class FollowFeedback:
         """Yield the feedback now and at each change until its end, or until it is deleted or chat closes."""
         shown: Feedback | None = None
         changed = asyncio.Event()
-        self._followers[feedback_id].add(changed)
+        self._followers.events[feedback_id].add(changed)
         try:
-            while not self._closing and (shown is None or not shown.state.is_final):
+            while not self._followers.closing and (shown is None or not shown.state.is_final):
                 changed.clear()
                 feedback = await self.read(feedback_id)
                 if feedback != shown:
@@ -65,14 +77,15 @@ class FollowFeedback:
 
     def close(self) -> None:
         """End every stream of this process; its readers come again and find another process."""
-        self._closing = True
-        for feedback_id in self._followers:
+        self._followers.closing = True
+        for feedback_id in self._followers.events:
             self.announce(feedback_id)
 
     def _leave(self, feedback_id: str, changed: asyncio.Event) -> None:
-        self._followers[feedback_id].discard(changed)
-        if not self._followers[feedback_id]:
-            del self._followers[feedback_id]
+        events = self._followers.events
+        events[feedback_id].discard(changed)
+        if not events[feedback_id]:
+            del events[feedback_id]
 
     async def take_outcome(self, envelope: Envelope) -> None:
         """Give a feedback its outcome, once however often it is delivered; other publishers' outcomes are not ours."""
@@ -92,5 +105,5 @@ class FollowFeedback:
 
     def announce(self, feedback_id: str) -> None:
         """Wake the followers of this feedback in this process."""
-        for changed in self._followers.get(feedback_id, ()):
+        for changed in self._followers.events.get(feedback_id, ()):
             changed.set()

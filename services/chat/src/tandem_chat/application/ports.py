@@ -143,7 +143,10 @@ class WriteTransaction(ReadTransaction, Protocol):
 
 
 class Store(Protocol):
-    """Chat's database."""
+    """Chat's database. Chat's own background work sees everything; a request works on a store `owned_by` its caller."""
+
+    def owned_by(self, owner: str) -> "Store":
+        """Return the store as `owner` sees it: what belongs to others does not exist there."""
 
     def read(self) -> AbstractAsyncContextManager[ReadTransaction]:
         """Open a transaction for reading."""

@@ -8,8 +8,10 @@ PermanentError
 ├── ReplyInProgressError        the conversation's last reply is still being written
 ├── ReplyNotRetryableError      only the last reply, and only one that did not complete
 ├── NothingToJudgeError         feedback asked for before there is any reply
-└── EngineRefusedError          the engine calls the request itself wrong
+├── EngineRefusedError          the engine calls the request itself wrong
+└── UnauthenticatedError        no token, or one that is wrong, expired or revoked
 TransientError
+├── SignInUnavailableError      the issuer's keys cannot be fetched
 ├── EngineNotReadyError         starting, restarting or full
 └── EngineBrokeOffError         the answer ended in the middle
 """
@@ -47,6 +49,14 @@ class NothingToJudgeError(PermanentError):
 
 class EngineRefusedError(PermanentError):
     """The engine answered that the request is wrong."""
+
+
+class UnauthenticatedError(PermanentError):
+    """The request does not show who sends it."""
+
+
+class SignInUnavailableError(TransientError):
+    """Tokens cannot be checked now."""
 
 
 class EngineNotReadyError(TransientError):

@@ -1,4 +1,4 @@
-"""The command line: `tandem-chat serve` and `tandem-chat migrate`."""
+"""The command line: `tandem-chat serve`, `tandem-chat migrate` and `tandem-chat keys ...`."""
 
 import argparse
 import logging
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from tandem_chat.entrypoints.key_commands import add_key_commands, run_key_command
 from tandem_chat.settings import ChatSettings
 from tandem_telemetry import configure_telemetry
 
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve HTTP until told to stop")
     commands.add_parser("migrate", help="bring the database to the current schema")
-    command = parser.parse_args(arguments).command
+    add_key_commands(commands.add_parser("keys", help="make, list and revoke the API keys of callers"))
+    options = parser.parse_args(arguments)
     try:
         settings = ChatSettings()
     except ValidationError as error:
@@ -33,13 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             message = found["msg"].removeprefix("Value error, ")
             print(f"tandem-chat: {'TANDEM_CHAT_' + name + ': ' if name else ''}{message}", file=sys.stderr)
         return 2
+    if options.command == "keys":
+        return run_key_command(settings, options)
     try:
         telemetry = configure_telemetry("chat")
     except ValueError as error:
         print(f"tandem-chat: {error}", file=sys.stderr)
         return 2
     try:
-        if command == "migrate":
+        if options.command == "migrate":
             migrate(settings)
         else:
             serve(settings)
@@ -71,7 +75,7 @@ def serve(settings: ChatSettings) -> None:
     app = create_app(settings)
 
     async def end_streams() -> None:
-        await app.state.use_cases.end_streams()
+        await app.state.chat.end_streams()
 
     run_until_told_to_stop(
         app,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tandem_chat.adapters.sql.tables import feedback, inbox, outbox
+from tandem_chat.adapters.sql.tables import conversations, feedback, inbox, outbox
 from tandem_chat.domain.errors import FeedbackNotFoundError
 from tandem_chat.domain.feedback import Feedback, FeedbackState
 from tandem_contracts import topics
@@ -31,20 +31,22 @@ _MAX_REANNOUNCE_WAIT = timedelta(hours=1)
 class FeedbackRows:
     """The part of `ports.WriteTransaction` that is about feedback."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, owner: str | None = None) -> None:
         self._session = session
+        self._owner = owner
 
     async def feedback(self, feedback_id: str) -> Feedback:
-        row = (
-            await self._session.execute(select(feedback).where(feedback.c.id == feedback_id))
-        ).one_or_none()
+        query = select(feedback).join(conversations)
+        query = query.where(feedback.c.id == feedback_id, *owned(self._owner))
+        row = (await self._session.execute(query)).one_or_none()
         if row is None:
             raise FeedbackNotFoundError(f"feedback {feedback_id}: not found")
         return _feedback(row)
 
     async def feedback_of(self, conversation_id: str) -> Sequence[Feedback]:
         newest_first = (feedback.c.requested_at.desc(), feedback.c.id)
-        query = select(feedback).where(feedback.c.conversation_id == conversation_id).order_by(*newest_first)
+        query = select(feedback).join(conversations).order_by(*newest_first)
+        query = query.where(feedback.c.conversation_id == conversation_id, *owned(self._owner))
         return [_feedback(row) for row in await self._session.execute(query)]
 
     async def add_feedback(
@@ -102,6 +104,11 @@ class FeedbackRows:
     async def _announce(self, request: FeedbackRequestedV1) -> None:
         envelope = Envelope.of(request, source=SOURCE)
         await enqueue(self._session, outbox, topics.FEEDBACK_REQUESTS, envelope)
+
+
+def owned(owner: str | None) -> tuple[ColumnElement[bool], ...]:
+    """The condition by which a query on conversations, or joined to them, keeps to `owner`; none for chat's own work."""
+    return () if owner is None else (conversations.c.owner == owner,)
 
 
 async def mark_queued(session: AsyncSession, rows: Sequence[OutboxRow]) -> None:

@@ -11,45 +11,53 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tandem_chat.adapters.sql.feedback_rows import FeedbackRows
+from tandem_chat.adapters.sql.feedback_rows import FeedbackRows, owned
 from tandem_chat.adapters.sql.tables import conversations, messages
 from tandem_chat.domain.conversation import Conversation, Message, MessageState, Role
 from tandem_chat.domain.errors import ConversationNotFoundError, MessageNotFoundError
+from tandem_chat.domain.owner import LOCAL_OWNER
 from tandem_messaging.database import Database, database_now
 
 _UNFINISHED = (MessageState.QUEUED.value, MessageState.RUNNING.value)
 
 
 class SqlStore:
-    """Chat's database behind `ports.Store`."""
+    """Chat's database behind `ports.Store`; with an `owner`, nothing but that owner's can be seen through it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, owner: str | None = None) -> None:
         self._database = database
+        self._owner = owner
+
+    def owned_by(self, owner: str) -> "SqlStore":
+        return SqlStore(self._database, owner)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator["SqlTransaction"]:
         async with self._database.read() as session:
-            yield SqlTransaction(session)
+            yield SqlTransaction(session, self._owner)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator["SqlTransaction"]:
         async with self._database.write() as session:
-            yield SqlTransaction(session)
+            yield SqlTransaction(session, self._owner)
 
 
 class SqlTransaction(FeedbackRows):
     """`ports.WriteTransaction` on one session."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        super().__init__(session)
+    def __init__(self, session: AsyncSession, owner: str | None = None) -> None:
+        super().__init__(session, owner)
         self._session = session
+        self._owner = owner
 
     async def now(self) -> datetime:
         return await database_now(self._session)
 
     async def conversation(self, conversation_id: str) -> Conversation:
         row = (
-            await self._session.execute(_with_count().where(conversations.c.id == conversation_id))
+            await self._session.execute(
+                _with_count().where(conversations.c.id == conversation_id, *owned(self._owner))
+            )
         ).one_or_none()
         if row is None:
             raise ConversationNotFoundError(f"conversation {conversation_id}: not found")
@@ -59,7 +67,8 @@ class SqlTransaction(FeedbackRows):
         self, *, limit: int, before: tuple[datetime, str] | None
     ) -> Sequence[Conversation]:
         order = (conversations.c.updated_at, conversations.c.id)
-        query = _with_count().order_by(*(column.desc() for column in order)).limit(limit)
+        query = _with_count().where(*owned(self._owner)).order_by(*(column.desc() for column in order))
+        query = query.limit(limit)
         if before is not None:
             query = query.where(tuple_(*order) < tuple_(*before))
         return [_conversation(row) for row in await self._session.execute(query)]
@@ -77,6 +86,7 @@ class SqlTransaction(FeedbackRows):
                 title=conversation.title,
                 created_at=conversation.created_at,
                 updated_at=conversation.updated_at,
+                owner=self._owner or LOCAL_OWNER,
             )
         )
 
@@ -92,13 +102,16 @@ class SqlTransaction(FeedbackRows):
     async def messages(self, conversation_id: str) -> Sequence[Message]:
         query = (
             select(messages)
-            .where(messages.c.conversation_id == conversation_id)
+            .join(conversations)
+            .where(messages.c.conversation_id == conversation_id, *owned(self._owner))
             .order_by(messages.c.position)
         )
         return [_message(row) for row in await self._session.execute(query)]
 
     async def message(self, message_id: str) -> Message:
-        row = (await self._session.execute(select(messages).where(messages.c.id == message_id))).one_or_none()
+        query = select(messages).join(conversations)
+        query = query.where(messages.c.id == message_id, *owned(self._owner))
+        row = (await self._session.execute(query)).one_or_none()
         if row is None:
             raise MessageNotFoundError(f"message {message_id}: not found")
         return _message(row)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from tandem_chat.domain.owner import LOCAL_OWNER
 from tandem_messaging.database import UtcDateTime
 from tandem_messaging.inbox import inbox_table
 from tandem_messaging.outbox import outbox_table
@@ -34,7 +35,8 @@ conversations = Table(
     Column("title", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    Index(None, "updated_at", "id"),
+    Column("owner", String(255), nullable=False, server_default=LOCAL_OWNER),
+    Index(None, "owner", "updated_at", "id"),
 )
 
 messages = Table(
@@ -76,6 +78,18 @@ feedback = Table(
     Column("request", Text),
     Column("announcements", Integer, nullable=False),
     Column("reannounce_at", UtcDateTime, index=True),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("owner", String(255), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
 )
 
 outbox = outbox_table(metadata)

@@ -29,8 +29,8 @@ def create_app(settings: ChatSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with bootstrap(settings) as use_cases:
-            app.state.use_cases = use_cases
+        async with bootstrap(settings) as chat:
+            app.state.chat = chat
             yield
 
     app = _Chat(

@@ -4,6 +4,7 @@ from collections import defaultdict
 from http import HTTPStatus
 from typing import Any, Final
 
+from tandem_chat.domain.errors import SignInUnavailableError, UnauthenticatedError
 from tandem_chat.entrypoints.http.problems import PROBLEMS
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
 from tandem_messaging.errors import DatabaseUnavailableError, TandemError
@@ -12,10 +13,10 @@ _SCHEMA_PLACE: Final = "#/components/schemas/{model}"
 _CONTENT: Final = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _SCHEMA_PLACE.format(model=Problem.__name__)}}}
 
 
-def problems(*errors: type[TandemError]) -> dict[int | str, dict[str, Any]]:
+def problems(*errors: type[TandemError], signed_in: bool = True) -> dict[int | str, dict[str, Any]]:
     """Return FastAPI's `responses` of a route that may raise `errors`, and refuses bad input like every other.
 
-    No route works without the database either.
+    No route works without the database either, and those for users ask who calls (`signed_in`).
     """
     codes: defaultdict[int, list[str]] = defaultdict(
         list,
@@ -25,7 +26,7 @@ def problems(*errors: type[TandemError]) -> dict[int | str, dict[str, Any]]:
             503: [PROBLEMS[DatabaseUnavailableError][1]],
         },
     )
-    for error in errors:
+    for error in (*((UnauthenticatedError, SignInUnavailableError) if signed_in else ()), *errors):
         status, code = PROBLEMS[error]
         codes[status].append(code)
     return {

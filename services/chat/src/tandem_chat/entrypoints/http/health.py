@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from tandem_chat.domain.errors import EngineNotReadyError, EngineRefusedError
-from tandem_chat.entrypoints.http.dependencies import UseCasesDep
+from tandem_chat.entrypoints.http.dependencies import ChatDep
 from tandem_chat.entrypoints.http.documentation import problems
 
 router = APIRouter(tags=["operation"])
@@ -15,10 +15,10 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready", responses=problems(EngineRefusedError, EngineNotReadyError))
-async def ready(use_cases: UseCasesDep) -> dict[str, str]:
+@router.get("/ready", responses=problems(EngineRefusedError, EngineNotReadyError, signed_in=False))
+async def ready(chat: ChatDep) -> dict[str, str]:
     """Say that the database answers and the engine serves; 503 with the reason otherwise."""
-    async with use_cases.store.read() as transaction:
+    async with chat.store.read() as transaction:
         await transaction.conversations(limit=1, before=None)
-    await use_cases.engine.require_ready()
+    await chat.engine.require_ready()
     return {"status": "ready"}

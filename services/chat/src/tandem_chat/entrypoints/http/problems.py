@@ -26,6 +26,8 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.ReplyNotRetryableError: (409, "reply_not_retryable"),
     errors.NothingToJudgeError: (409, "nothing_to_judge"),
     errors.EngineRefusedError: (502, "engine_refused"),
+    errors.UnauthenticatedError: (401, "unauthenticated"),
+    errors.SignInUnavailableError: (503, "sign_in_unavailable"),
     errors.EngineNotReadyError: (503, "engine_not_ready"),
     errors.EngineBrokeOffError: (502, "engine_broke_off"),
     DatabaseUnavailableError: (503, "database_unavailable"),
@@ -77,6 +79,8 @@ def _on_expected(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(math.ceil(error.retry_after or _RETRY_AFTER_SECONDS))
+    if isinstance(error, errors.UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"
     return problem_response(problem_of(error, request.url.path), headers)
 
 
