@@ -111,3 +111,26 @@ webhook_attempts = Table(
 )
 
 outbox = outbox_table(metadata)
+
+# Re-runs of stored conversations. Their jobs name the batch; `cursor` is the last conversation that was handed to the queue.
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("definition", Text, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("total", Integer, nullable=False),
+    Column("cursor", String(128), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# What people think of a conversation, one score per person.
+human_scores = Table(
+    "human_scores",
+    metadata,
+    Column("conversation_id", String(128), primary_key=True),
+    Column("rater", String(128), primary_key=True),
+    Column("score", Integer, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("scored_at", UtcDateTime, nullable=False),
+)
