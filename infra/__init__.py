@@ -1,0 +1,1 @@
+"""Everything that runs Tandem elsewhere than on one machine."""

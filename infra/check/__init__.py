@@ -1,0 +1,1 @@
+"""Checks infra/terraform without a cloud: `python -m infra.check`."""

@@ -1,0 +1,38 @@
+# Tells when money runs. It warns and stops nothing: what stops is the greatest number of machines.
+
+resource "google_billing_budget" "this" {
+  billing_account = var.billing_account
+  display_name    = var.name
+
+  budget_filter {
+    projects               = ["projects/${var.project_number}"]
+    calendar_period        = "MONTH"
+    credit_types_treatment = "EXCLUDE_ALL_CREDITS"
+  }
+
+  amount {
+    specified_amount {
+      currency_code = var.currency
+      units         = tostring(var.monthly_amount)
+    }
+  }
+
+  dynamic "threshold_rules" {
+    for_each = [0.5, 0.9, 1.0]
+
+    content {
+      threshold_percent = threshold_rules.value
+      spend_basis       = "CURRENT_SPEND"
+    }
+  }
+
+  threshold_rules {
+    threshold_percent = 1.0
+    spend_basis       = "FORECASTED_SPEND"
+  }
+
+  all_updates_rule {
+    monitoring_notification_channels = var.notification_channels
+    disable_default_iam_recipients   = false
+  }
+}
