@@ -9,21 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from tandem_inference.planner.errors import UnreadableConfigError
-from tandem_inference.planner.shape import hybrid, latent, mamba, vision
+from tandem_inference.planner.shape import hybrid, latent, mamba, unusual, vision
 from tandem_inference.planner.shape.defaults import defaults_of
 from tandem_inference.planner.shape.dense import read_dense, read_dtype
 from tandem_inference.planner.shape.experts import MIXTURES, read_mixture
 from tandem_inference.planner.shape.fields import Fields
 from tandem_inference.planner.shape.model import EncoderPass, Extra, ModelShape
 from tandem_inference.planner.shape.traits import DENSE, LLAMA
-from tandem_inference.planner.shape.unusual import (
-    read_baichuan,
-    read_bloom,
-    read_chatglm,
-    read_falcon,
-    read_mpt,
-    read_qwen1,
-)
 
 Tower = Callable[[Fields, int], tuple[tuple[Extra, ...], EncoderPass]]
 
@@ -43,15 +35,15 @@ TOWERS: Final[dict[str, tuple[str, Tower]]] = {
 }
 """Multimodal `model_type`: the family of its text part where that names none, and its image tower."""
 
-UNUSUAL: Final[dict[str, Callable[[str, Fields], ModelShape]]] = {
-    "falcon": read_falcon,
-    "mpt": read_mpt,
-    "bloom": read_bloom,
-    "baichuan": read_baichuan,
-    "chatglm": read_chatglm,
-    "qwen": read_qwen1,
+Reader = Callable[[str, str, Fields], ModelShape]
+
+READERS: Final[dict[str, Reader]] = {
+    **dict.fromkeys(hybrid.FAMILIES, hybrid.read_hybrid),
+    **dict.fromkeys(MIXTURES, read_mixture),
+    **mamba.READERS,
+    **unusual.READERS,
 }
-"""Families with a reader of their own."""
+"""Families with a reader of their own; the plain dense ones are rows of `DENSE`."""
 
 _TEXT_ALIASES: Final = {
     "RefinedWeb": "falcon",
@@ -70,7 +62,7 @@ LARGEST_CONFIG_BYTES: Final = 4 * 1024 * 1024
 
 def known_families() -> tuple[str, ...]:
     """Every `model_type` that is read exactly."""
-    names = {*DENSE, *MIXTURES, *latent.FAMILIES, *hybrid.FAMILIES, *mamba.READERS, *TOWERS, *UNUSUAL}
+    names = {*DENSE, *latent.FAMILIES, *READERS, *TOWERS}
     return tuple(sorted(names))
 
 
@@ -118,14 +110,8 @@ def _decoder(name: str, family: str, fields: Fields, *, outer: Fields) -> ModelS
 def _read_family(name: str, family: str, fields: Fields) -> ModelShape:
     if family in latent.FAMILIES or fields.has("kv_lora_rank"):
         return latent.read_latent(name, family, fields)
-    if family in hybrid.FAMILIES:
-        return hybrid.read_hybrid(name, family, fields)
-    if family in mamba.READERS:
-        return mamba.READERS[family](name, family, fields)
-    if family in MIXTURES:
-        return read_mixture(name, family, fields)
-    if family in UNUSUAL:
-        return UNUSUAL[family](name, fields)
+    if family in READERS:
+        return READERS[family](name, family, fields)
     if family in DENSE:
         return read_dense(name, family, fields, DENSE[family])
     return _assumed_llama(name, family, fields)
