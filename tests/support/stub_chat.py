@@ -37,6 +37,8 @@ class StubChat:
     def __init__(self) -> None:
         self.url = ""
         self.engine_ready = True
+        self.key: str | None = None
+        """The key that every call must carry, where one is set."""
         self.answer: str | None = None
         """What every reply says; without it, a sentence about the question."""
         self.piece_length = 4

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import Body, FastAPI, Request, Response
+from fastapi import Body, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -47,7 +47,12 @@ async def serve(chat: StubChat) -> AsyncIterator[str]:
 
 
 def _create_app(chat: StubChat) -> FastAPI:
-    app = FastAPI(openapi_url=None)
+    def ask_for_key(request: Request) -> None:
+        came = request.headers.get("authorization")
+        if chat.key is not None and request.url.path.startswith("/v1") and came != f"Bearer {chat.key}":
+            raise StubProblem(401, "unauthenticated", "The API key is not known here.")
+
+    app = FastAPI(openapi_url=None, dependencies=[Depends(ask_for_key)])
     app.add_exception_handler(StubProblem, _answer_problem)
     _add_conversation_routes(app, chat)
     _add_reply_routes(app, chat)

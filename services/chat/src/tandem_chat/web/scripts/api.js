@@ -1,5 +1,7 @@
 // The chat service's HTTP API, one function per call. Reading event streams is event-stream.js's job.
 
+import { authorization } from "./token.js";
+
 /** An answer other than success, or none at all (`code` "unreachable", `status` 0). */
 export class ChatProblem extends Error {
   constructor({ status, code, detail, errors = [], retryAfterSeconds = null }) {
@@ -17,7 +19,7 @@ export function unreachable() {
 }
 
 async function call(method, path, { body, accept = "application/json", signal } = {}) {
-  const headers = { Accept: accept };
+  const headers = { Accept: accept, ...authorization() };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
@@ -25,7 +27,13 @@ async function call(method, path, { body, accept = "application/json", signal } 
   } catch (error) {
     throw error.name === "AbortError" ? error : unreachable();
   }
-  if (!response.ok) throw await readProblem(response);
+  if (!response.ok) {
+    const problem = await readProblem(response);
+    if (problem.code === "unauthenticated") {
+      document.dispatchEvent(new CustomEvent("sign-in-needed", { detail: problem.detail }));
+    }
+    throw problem;
+  }
   return response;
 }
 

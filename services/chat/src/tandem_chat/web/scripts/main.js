@@ -9,6 +9,7 @@ import { byId, markLanguage } from "./elements.js";
 import { FeedbackPanel } from "./feedback-panel.js";
 import { ReadinessBanner } from "./readiness-banner.js";
 import { Sidebar } from "./sidebar.js";
+import { SignIn } from "./sign-in.js";
 import { ThreadView } from "./thread-view.js";
 
 const ADDRESS = /^#\/conversations\/(.+)$/;
@@ -29,6 +30,12 @@ const feedback = new FeedbackPanel({ announce });
 const deleteDialog = new DeleteDialog({ onDeleted: leave });
 const list = new ConversationList({ askToDelete: (conversation) => deleteDialog.ask(conversation) });
 new Sidebar();
+new SignIn({
+  onSignedIn() {
+    list.refresh();
+    openAddress();
+  },
+});
 
 const page = {
   thread,
