@@ -73,6 +73,9 @@ def asyncapi_document() -> dict[str, Any]:
         "Requests that could not be read or served, as they came, with the error in attributes."
     )
     dead["messages"] = {"feedback.requested.v1": {"$ref": "#/components/messages/feedback.requested.v1"}}
+    dead_results = channels[topics.FEEDBACK_RESULTS_DEAD]
+    dead_results["description"] = "Outcomes that chat could not take in after many deliveries, as they came."
+    dead_results["messages"] = dict(channels[topics.FEEDBACK_RESULTS]["messages"])
     return {
         "asyncapi": "3.0.0",
         "info": {

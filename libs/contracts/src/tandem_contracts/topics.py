@@ -25,18 +25,25 @@ class Subscription:
 FEEDBACK_REQUESTS: Final = "feedback-requests"
 FEEDBACK_RESULTS: Final = "feedback-results"
 FEEDBACK_REQUESTS_DEAD: Final = "feedback-requests-dead"
+FEEDBACK_RESULTS_DEAD: Final = "feedback-results-dead"
 
 FEEDBACK_REQUESTS_WORKER: Final = Subscription(
     "feedback-requests-worker", FEEDBACK_REQUESTS, dead_letter_topic=FEEDBACK_REQUESTS_DEAD
 )
-FEEDBACK_RESULTS_CHAT: Final = Subscription("feedback-results-chat", FEEDBACK_RESULTS)
+FEEDBACK_RESULTS_CHAT: Final = Subscription(
+    "feedback-results-chat", FEEDBACK_RESULTS, dead_letter_topic=FEEDBACK_RESULTS_DEAD
+)
 FEEDBACK_REQUESTS_DEAD_INSPECTION: Final = Subscription(
     "feedback-requests-dead-inspection", FEEDBACK_REQUESTS_DEAD
 )
+FEEDBACK_RESULTS_DEAD_INSPECTION: Final = Subscription(
+    "feedback-results-dead-inspection", FEEDBACK_RESULTS_DEAD
+)
 
-TOPICS: Final = (FEEDBACK_REQUESTS, FEEDBACK_RESULTS, FEEDBACK_REQUESTS_DEAD)
+TOPICS: Final = (FEEDBACK_REQUESTS, FEEDBACK_RESULTS, FEEDBACK_REQUESTS_DEAD, FEEDBACK_RESULTS_DEAD)
 SUBSCRIPTIONS: Final = (
     FEEDBACK_REQUESTS_WORKER,
     FEEDBACK_RESULTS_CHAT,
     FEEDBACK_REQUESTS_DEAD_INSPECTION,
+    FEEDBACK_RESULTS_DEAD_INSPECTION,
 )
