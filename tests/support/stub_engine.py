@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # when run as a pr
 
 from tests.support.schema_instance import smallest_instance
 
+FINGERPRINT = "stub-0.32.0-12345678"
 _ENDLESS_TOKENS = 64  # how much an answer that ignores its end says when it may say anything
 
 
@@ -64,6 +65,7 @@ class StubEngine:
             routes=[
                 Route("/v1/chat/completions", self._generate, methods=["POST"]),
                 Route("/v1/completions", self._generate, methods=["POST"]),
+                Route("/v1/embeddings", self._embed, methods=["POST"]),
                 Route("/tokenize", self._tokenize, methods=["POST"]),
                 Route("/v1/models", self._models),
                 Route("/health", self._health),
@@ -94,6 +96,17 @@ class StubEngine:
             message = f"This model's maximum context length is {self.max_model_len} tokens."
             return _error(400, message, "BadRequestError")
         return None
+
+    async def _embed(self, request: Request) -> Response:
+        body = await request.json()
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        data = [
+            {"object": "embedding", "index": index, "embedding": [float(len(text)), 1.0]}
+            for index, text in enumerate(texts)
+        ]
+        words = sum(len(text.split()) for text in texts)
+        usage = {"prompt_tokens": words, "total_tokens": words, "completion_tokens": 0}
+        return JSONResponse({"object": "list", "model": body["model"], "data": data, "usage": usage})
 
     async def _tokenize(self, request: Request) -> Response:
         body = await request.json()
@@ -161,8 +174,8 @@ class Answer:
         done = self.asked.tokens_sent
         return {
             "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": done,
             "total_tokens": self.prompt_tokens + done,
+            "completion_tokens": done,
         }
 
     def document(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -225,19 +238,29 @@ class AnswerStream(_Abortable):
         headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async for document in self._documents():
-            await _send_event(send, json.dumps(document))
+            await _send_event(send, json.dumps(document, separators=(",", ":")))
         await _send_event(send, "[DONE]")
         await send({"type": "http.response.body", "body": b""})
 
     async def _documents(self) -> AsyncIterator[dict[str, Any]]:
         answer = self.answer
+        options = answer.asked.body.get("stream_options") or {}
+        is_told = bool(options.get("include_usage"))
+        is_told_always = is_told and bool(options.get("continuous_usage_stats"))
+
+        def now() -> dict[str, Any]:
+            return {"usage": answer.usage()} if is_told_always else {}
+
         if answer.is_chat:
-            yield answer.document([answer.choice("", role=True)])
+            yield answer.document([answer.choice("", role=True)], **now())
         async for piece in self.paced_pieces():
-            yield answer.document([answer.choice(piece)])
-        yield answer.document([answer.choice(None, answer.finish_reason)])
-        if (answer.asked.body.get("stream_options") or {}).get("include_usage"):
-            yield answer.document([], usage=answer.usage())
+            yield answer.document([answer.choice(piece)], **now())
+        stamp = {"system_fingerprint": FINGERPRINT}
+        yield answer.document(
+            [answer.choice(None, answer.finish_reason)], **now(), **({} if is_told else stamp)
+        )
+        if is_told:  # vLLM stamps the last event of a stream, whichever that is
+            yield answer.document([], usage=answer.usage(), **stamp)
 
 
 async def _send_event(send: Send, data: str) -> None:

@@ -92,7 +92,7 @@ async def test_tokens_arrive_one_by_one_not_at_the_end() -> None:
     ):
         lines = answer.aiter_lines()
         seen = [await anext(lines) for _ in range(6)]
-        assert any('"content": "on "' in line for line in seen)
+        assert any('"content":"on "' in line for line in seen)
         assert stub.asked[0].outcome == "running"
 
 
