@@ -73,6 +73,9 @@ class EnginePage:
 
     async def get(self) -> Page:
         """Return the page, at most a second old. Takes a few seconds at most; never raises."""
+        start = self._engine.start
+        if start is None or start.ready_seconds is None:  # somebody else may have its port
+            return Page(unavailable=f"the engine is {self._engine.state}")
         try:
             return await self._recent.get()
         except TimeoutError:
@@ -90,9 +93,6 @@ class EnginePage:
         return page
 
     async def _ask_engine(self) -> Page:
-        start = self._engine.start
-        if start is None or start.ready_seconds is None:  # somebody else may have its port
-            return Page(unavailable=f"the engine is {self._engine.state}")
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 answer = await self._client.get(self._engine.base_url + "/metrics")
