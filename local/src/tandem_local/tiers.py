@@ -24,6 +24,12 @@ class Tier:
     name: str
     environments: tuple[str, ...] = ("dev",)
     preparations: tuple[Callable[[], None], ...] = ()
+    workers: int = 1
+
+    @property
+    def pytest_words(self) -> list[str]:
+        """Return how the tests are spread: a module's tests stay together, as they share what is slow to start."""
+        return [] if self.workers == 1 else ["-n", str(self.workers), "--dist", "loadscope"]
 
 
 @dataclass
@@ -40,7 +46,7 @@ TIERS = (
     Tier("unit"),
     Tier("contract", ("dev",), (ensure_chromium,)),  # the planner's page is held to the API in a browser
     Tier("architecture", ("dev", "chat", "feedback")),
-    Tier("integration"),
+    Tier("integration", workers=2),  # they wait for processes more than they compute
     Tier("e2e", (), (make_small_model, ensure_chromium)),
 )
 
@@ -87,6 +93,7 @@ def _run(tier: Tier, pytest_words: list[str]) -> Outcome:
         f"tests/{tier.name}",
         "-q",
         f"--junit-xml={results}",
+        *tier.pytest_words,
     ]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     started = time.monotonic()
