@@ -1,4 +1,4 @@
-"""The five virtual environments: what each is made of, and whether the one on disk is what it should be."""
+"""The six virtual environments: what each is made of, and whether the one on disk is what it should be."""
 
 import hashlib
 import sys
@@ -57,6 +57,7 @@ def all_environments() -> dict[str, Environment]:
         Environment("chat", "services/chat/requirements.lock", (*service_libs, "services/chat")),
         Environment("feedback", "services/feedback/requirements.lock", (*service_libs, "services/feedback")),
         Environment("local", "local/requirements.lock", ("local",)),
+        Environment("infra", "infra/requirements.lock", (CONTRACTS,)),
         Environment("images", "docker/requirements.lock", ()),
         Environment(
             "dev",

@@ -38,6 +38,8 @@ LOCKS = {
             constraints=("services/inference/requirements.cpu.lock",),
             libraries=("contracts", "telemetry"),
         ),
+        # The programs that check infra/terraform.
+        Lock("infra", "infra/requirements.lock", ("infra/requirements.in",), libraries=()),
         # The programs that check and run docker/compose.yaml in tests.
         Lock("images", "docker/requirements.lock", ("docker/requirements.in",), libraries=()),
         Lock(
