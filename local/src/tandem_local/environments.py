@@ -1,4 +1,4 @@
-"""The six virtual environments: what each is made of, and whether the one on disk is what it should be."""
+"""The virtual environments: what each is made of, and whether the one on disk is what it should be."""
 
 import hashlib
 import sys
