@@ -10,6 +10,7 @@ import pynvml
 
 from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.fleet import Fleet
+from tandem_inference.engines.health_watch import HangLimits
 from tandem_inference.engines.plan_check import PlanCheck
 from tandem_inference.engines.ports import refuse_taken_port
 from tandem_inference.engines.supervised_engine import SupervisedEngine, SupervisionLimits
@@ -52,6 +53,7 @@ def build_service(settings: InferenceSettings, declared: Sequence[Engine]) -> Se
         program=settings.engine_command,
         start_timeout_seconds=settings.engine_start_timeout_seconds,
         stop_grace_seconds=settings.engine_stop_grace_seconds,
+        hang=HangLimits(settings.engine_silent_seconds, settings.engine_stalled_seconds),
     )
     first_port = settings.engine_first_port
     check = PlanCheck(settings.gpu, settings.plan_history_file)

@@ -62,6 +62,16 @@ class InferenceSettings(BaseSettings):
     engine_stop_grace_seconds: float = Field(
         default=10, ge=0, description="How long an engine may take to stop before it is killed."
     )
+    engine_silent_seconds: float = Field(
+        default=60,
+        ge=1,
+        description="A ready engine that answers no health check for so long is killed and started again.",
+    )
+    engine_stalled_seconds: float = Field(
+        default=300,
+        ge=1,
+        description="A ready engine that has requests and gets on with none of them for so long is killed and started again.",
+    )
     gpu: str | None = Field(
         default=None,
         description="Card that the engines run on, for comparing their starts with the planner, e.g. L4. By default the one that nvidia-smi names.",

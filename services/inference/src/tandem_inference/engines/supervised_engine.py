@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -15,6 +15,7 @@ from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.engine_log import read_line
 from tandem_inference.engines.engine_process import EngineProcess
 from tandem_inference.engines.engine_state import GIVEN_UP, SETTLED, EngineState
+from tandem_inference.engines.health_watch import HangLimits, HealthWatch
 from tandem_inference.engines.plan_check import PlanCheck, PlanOutcome
 from tandem_inference.engines.ports import refuse_taken_port
 from tandem_inference.engines.requests_in_flight import RequestsInFlight
@@ -41,6 +42,7 @@ class SupervisionLimits:
     program: tuple[str, ...]
     start_timeout_seconds: float
     stop_grace_seconds: float
+    hang: HangLimits = field(default_factory=HangLimits)
 
 
 class SupervisedEngine:
@@ -175,7 +177,7 @@ class SupervisedEngine:
     async def _watch(self, process: EngineProcess, start: StartRecord) -> str:
         exited = asyncio.create_task(process.wait())
         healthy = asyncio.create_task(self._until_healthy())
-        tasks: list[asyncio.Task[int] | asyncio.Task[None]] = [exited, healthy]
+        tasks: list[asyncio.Task[int] | asyncio.Task[str] | asyncio.Task[None]] = [exited, healthy]
         try:
             timeout = self._limits.start_timeout_seconds
             await asyncio.wait({exited, healthy}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -187,6 +189,11 @@ class SupervisedEngine:
                 logger.info("engine.ready", extra=facts)
                 self._enter(EngineState.READY)
                 tasks.append(asyncio.create_task(self._compare_plan(lines)))
+                hung = asyncio.create_task(self._until_hung())
+                tasks.append(hung)
+                await asyncio.wait({exited, hung}, return_when=asyncio.FIRST_COMPLETED)
+                if not exited.done():
+                    return f"{hung.result()}; last line: {process.last_complaint()}"
             return f"it ended with {_in_words(await exited)}; last line: {process.last_complaint()}"
         finally:
             for task in tasks:
@@ -202,6 +209,12 @@ class SupervisedEngine:
                 except httpx.TransportError:
                     pass
                 await asyncio.sleep(_HEALTH_EVERY_SECONDS)
+
+    async def _until_hung(self) -> str:
+        return await HealthWatch(self.base_url, self._limits.hang, self._has_requests).until_hung()
+
+    def _has_requests(self) -> bool:
+        return self.in_flight.count() > 0
 
     def _enter(self, state: EngineState) -> None:
         self.state = state
