@@ -17,6 +17,7 @@ from tandem_feedback.domain.output_shape import judgement_schema
 from tandem_feedback.domain.rubric import Rubric, Rubrics, ScoredCriterion
 from tests.support.fake_engine import FakeEngine, generation
 from tests.support.feedback_builders import a_request
+from tests.support.schema_instance import smallest_instance
 
 RUBRICS = Rubrics([Rubric("general", 3, "General", "Judge.", ("Clarity",))])
 
@@ -129,6 +130,18 @@ async def test_cut_off_output_is_repaired_with_more_room_and_less_to_say() -> No
     assert second["max_tokens"] > first["max_tokens"]
     summaries = [asked["schema"]["properties"]["summary"]["maxLength"] for asked in (first, second)]
     assert summaries[1] < summaries[0]
+
+
+async def test_repair_of_cut_off_output_is_bounded_by_what_its_characters_cost() -> None:
+    cut_off = Generation("\u1100" * 300, truncated=True, prompt_tokens=100, completion_tokens=900)
+    engine = FakeEngine(acts=[cut_off], write=lambda asked: smallest_instance(asked["schema"]), window=1000)
+    await judge(engine).judge(a_request())
+    schema = engine.asked[1]["schema"]["properties"]
+    characters = schema["summary"]["maxLength"] + sum(
+        schema[name]["maxItems"] * schema[name]["items"]["maxLength"]
+        for name in ("strengths", "improvements")
+    )
+    assert characters * 3 <= engine.asked[1]["max_tokens"]
 
 
 async def test_less_may_be_said_from_the_start_when_little_room_is_left() -> None:

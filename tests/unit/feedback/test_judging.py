@@ -12,6 +12,7 @@ from tandem_feedback.domain.output_shape import (
     BRIEF,
     FULL,
     SHORT,
+    TERSE,
     Lengths,
     combination_schema,
     judgement_schema,
@@ -87,7 +88,7 @@ def test_good_output_is_read() -> None:
     assert (judgement.score, judgement.strengths) == (4, ("Short.",))
 
 
-@pytest.mark.parametrize("lengths", [FULL, SHORT, BRIEF])
+@pytest.mark.parametrize("lengths", [FULL, SHORT, BRIEF, TERSE])
 @pytest.mark.parametrize("rubric", load_rubrics().all(), ids=lambda rubric: f"{rubric.id}.v{rubric.version}")
 def test_schema_that_guides_the_model_leads_to_readable_output(rubric: Rubric, lengths: Lengths) -> None:
     judgement = json.dumps(smallest_instance(judgement_schema(rubric, lengths)))

@@ -15,7 +15,7 @@ from tandem_feedback.domain.output_shape import (
     Lengths,
     lengths_for,
     most_tokens,
-    shorter,
+    shorter_lengths_for,
 )
 from tandem_feedback.domain.rubric import Rubric
 from tandem_telemetry import names
@@ -67,16 +67,27 @@ class Writer:
         else:
             _generations.add(1, {names.OUTCOME: "valid"})
             return found
-        # Greedy decoding would only repeat itself; another temperature and seed leave the rut. What was cut off gets all
-        # the room there is, and less to say in it.
+        # Greedy decoding would only repeat itself; another temperature and seed leave the rut.
         second = await self._generate(
             prompt,
-            schema(self._rubric, shorter(lengths) if first.truncated else lengths),
+            schema(self._rubric, self._repaired(lengths, prompt, first)),
             max_tokens=prompt.room,
             seed=self._seed + 1,
             temperature=_REPAIR_TEMPERATURE,
         )
         return read(self._rubric, second.text, truncated=second.truncated)
+
+    def _repaired(self, lengths: Lengths, prompt: Prompt, first: Generation) -> Lengths:
+        """What was cut off gets all the room there is, and less to say in it, as what it wrote has shown to be dear."""
+        if not first.truncated:
+            return lengths
+        dear = first.completion_tokens / max(len(first.text), 1)
+        return shorter_lengths_for(
+            self._rubric,
+            prompt.room,
+            cut_off=lengths,
+            tokens_per_character=max(dear, prompt.tokens_per_character),
+        )
 
     async def _generate(self, prompt: Prompt, schema: dict[str, Any], **options: Any) -> Generation:
         return await self._engine.generate(prompt.messages, schema=schema, **options)

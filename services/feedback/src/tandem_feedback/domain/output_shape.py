@@ -32,7 +32,8 @@ class Lengths:
 FULL = Lengths(summary=240, item=160, items=3, reason=160, quote=120, quotes=2)
 SHORT = Lengths(summary=160, item=100, items=2, reason=90, quote=70, quotes=1)
 BRIEF = Lengths(summary=100, item=60, items=1, reason=40, quote=0, quotes=0)
-_BY_SIZE = (FULL, SHORT, BRIEF)
+TERSE = Lengths(summary=60, item=40, items=1, reason=25, quote=0, quotes=0)
+_BY_SIZE = (FULL, SHORT, BRIEF, TERSE)
 
 
 def judgement_schema(rubric: Rubric, lengths: Lengths = FULL) -> dict[str, Any]:
@@ -93,12 +94,16 @@ def lengths_for(rubric: Rubric, room: int, *, tokens_per_character: float) -> Le
         for lengths in _BY_SIZE
         if most_tokens(rubric, lengths, tokens_per_character=tokens_per_character) <= room
     )
-    return next(fitting, BRIEF)
+    return next(fitting, TERSE)
 
 
-def shorter(lengths: Lengths) -> Lengths:
-    """Return the next shorter lengths, for output that was cut off."""
-    return _BY_SIZE[min(_BY_SIZE.index(lengths) + 1, len(_BY_SIZE) - 1)]
+def shorter_lengths_for(
+    rubric: Rubric, room: int, *, cut_off: Lengths, tokens_per_character: float
+) -> Lengths:
+    """Return lengths that fit where output with the lengths `cut_off` did not."""
+    shorter = _BY_SIZE[min(_BY_SIZE.index(cut_off) + 1, len(_BY_SIZE) - 1)]
+    fitting = lengths_for(rubric, room, tokens_per_character=tokens_per_character)
+    return max(shorter, fitting, key=_BY_SIZE.index)
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
