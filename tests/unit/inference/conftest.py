@@ -11,9 +11,11 @@ import pytest
 from fastapi import FastAPI
 
 from tandem_inference.bootstrap import Service, build_admissions
+from tandem_inference.engines.declaration import Engine
 from tandem_inference.engines.fleet import Fleet
 from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine, SupervisionLimits
 from tandem_inference.entrypoints.http.app import create_app
+from tandem_inference.gateway.admission.admission import Admission
 from tandem_inference.settings import InferenceSettings
 from tests.support.inference_service import declared_engine
 
@@ -22,13 +24,22 @@ _LIMITS = SupervisionLimits(program=("unused",), start_timeout_seconds=1, stop_g
 
 @dataclass
 class Gateway:
-    """The app with one ready engine `alpha`, a client for it, and what the engine was asked."""
+    """The app with one ready engine `alpha`, unless `declared` says otherwise, a client for it, and what was asked."""
 
     app: FastAPI
-    engine: SupervisedEngine
+    engines: list[SupervisedEngine]
+    admissions: dict[str, Admission]
     client: httpx.AsyncClient
     asked: list[httpx.Request] = field(default_factory=list)
     answer: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json={"answer": "yes"})
+
+    @property
+    def engine(self) -> SupervisedEngine:
+        return self.engines[0]
+
+    @property
+    def admission(self) -> Admission:
+        return self.admissions[self.engine.declared.name]
 
     @property
     def asked_bodies(self) -> list[dict[str, Any]]:
@@ -41,9 +52,15 @@ def settings() -> InferenceSettings:
 
 
 @pytest.fixture
-async def gateway(settings: InferenceSettings) -> AsyncIterator[Gateway]:
-    engine = SupervisedEngine(declared_engine(model="alpha"), 1, _LIMITS)
-    engine.state = EngineState.READY
+def declared() -> list[Engine]:
+    return [declared_engine(model="alpha")]
+
+
+@pytest.fixture
+async def gateway(settings: InferenceSettings, declared: list[Engine]) -> AsyncIterator[Gateway]:
+    engines = [SupervisedEngine(engine, port, _LIMITS) for port, engine in enumerate(declared, 1)]
+    for engine in engines:
+        engine.state = EngineState.READY
 
     def upstream(request: httpx.Request) -> httpx.Response:
         built.asked.append(request)
@@ -55,11 +72,11 @@ async def gateway(settings: InferenceSettings) -> AsyncIterator[Gateway]:
         return answer
 
     engine_client = httpx.AsyncClient(transport=httpx.MockTransport(upstream))
-    admissions = build_admissions(settings, [engine.declared])
-    app = create_app(settings, Service(Fleet([engine]), engine_client, admissions))
+    admissions = build_admissions(settings, declared)
+    app = create_app(settings, Service(Fleet(engines), engine_client, admissions))
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        built = Gateway(app, engine, client)
+        built = Gateway(app, engines, admissions, client)
         yield built
 
 
