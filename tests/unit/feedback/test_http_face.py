@@ -9,7 +9,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tandem_contracts.problem import Problem
-from tandem_feedback.bootstrap import Worker
 from tandem_feedback.domain import errors
 from tandem_feedback.entrypoints.http.app import create_app
 from tandem_feedback.entrypoints.http.problems import PROBLEMS
@@ -18,13 +17,14 @@ from tandem_messaging.errors import DatabaseUnavailableError, TandemError
 from tests.support.fake_engine import FakeEngine
 from tests.support.feedback_bench import FeedbackBench, open_bench
 from tests.support.feedback_builders import a_completion, a_request
+from tests.support.feedback_face import a_worker
 
 
 class Face:
     def __init__(self, bench: FeedbackBench) -> None:
         self.bench, self.engine = bench, FakeEngine()
         app = create_app(FeedbackSettings(_env_file=None))
-        app.state.worker = Worker(bench.store, self.engine)
+        app.state.worker = a_worker(bench.store, self.engine)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://feedback")
 

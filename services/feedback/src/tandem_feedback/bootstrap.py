@@ -1,7 +1,8 @@
 """Builds feedback's use cases from its settings, runs its loops, and closes everything in reverse order."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,11 +12,15 @@ from tandem_feedback.adapters.inference import InferenceGateway
 from tandem_feedback.adapters.rubric_files import load_rubrics
 from tandem_feedback.adapters.sql.store import SqlStore
 from tandem_feedback.adapters.sql.tables import outbox
+from tandem_feedback.application.cancel_request import CancelRequest
 from tandem_feedback.application.handle_request import HandleRequest, HandlingLimits
 from tandem_feedback.application.jobs_port import Store
 from tandem_feedback.application.judge import Judge
 from tandem_feedback.application.ports import Engine
+from tandem_feedback.application.read_jobs import ReadJobs
+from tandem_feedback.application.submit_requests import SubmitRequests
 from tandem_feedback.application.sweep import Sweeper
+from tandem_feedback.domain.webhooks import WebhookHosts
 from tandem_feedback.settings import FeedbackSettings
 from tandem_messaging.consumer import Consumer, ConsumerLimits, MakeTopology, event_of
 from tandem_messaging.database import Database
@@ -24,6 +29,10 @@ from tandem_messaging.relay import Relay
 from tandem_messaging.tasks import BackgroundLoops
 from tandem_messaging.topology import make_topology
 
+# What a stop takes beside the jobs: ending HTTP connections, giving back what is unfinished, closing.
+_CLOSING_SECONDS = 6.0
+_FLUSH_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -31,6 +40,10 @@ class Worker:
 
     store: Store
     engine: Engine
+    loops: BackgroundLoops
+    submit: SubmitRequests
+    cancel: CancelRequest
+    jobs: ReadJobs
 
 
 @asynccontextmanager
@@ -67,7 +80,7 @@ async def bootstrap(settings: FeedbackSettings) -> AsyncIterator[Worker]:
                 slots=settings.slots,
                 lease_seconds=settings.lease_seconds,
                 beat_seconds=settings.lease_seconds / 3,
-                drain_seconds=settings.drain_seconds,
+                drain_seconds=max(0.0, settings.drain_seconds - _CLOSING_SECONDS),
             ),
             make_topology=remake,
         )
@@ -85,10 +98,28 @@ async def bootstrap(settings: FeedbackSettings) -> AsyncIterator[Worker]:
         loops.start("requests consumer", consumer.run)
         loops.start("sweeper", sweeper.run)
         # Results finished while draining should leave before the relay ends; what does not, waits in the outbox.
-        stack.push_async_callback(relay.flush)
+        stack.push_async_callback(_flush, relay)
         stack.push_async_callback(consumer.drain)
 
-        yield Worker(store=store, engine=engine)
+        yield Worker(
+            store=store,
+            engine=engine,
+            loops=loops,
+            submit=SubmitRequests(
+                store,
+                WebhookHosts(settings.listed_webhook_hosts),
+                default_deadline=timedelta(seconds=settings.deadline_seconds),
+                on_committed=relay.wake,
+            ),
+            cancel=CancelRequest(store, on_committed=relay.wake),
+            jobs=ReadJobs(store),
+        )
+
+
+async def _flush(relay: Relay) -> None:
+    """Publish what is due, unless Pub/Sub is too slow for a process that has to stop; the next one sends the rest."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(relay.flush(), _FLUSH_SECONDS)
 
 
 def require_rubrics(settings: FeedbackSettings) -> None:

@@ -18,7 +18,12 @@ class FeedbackSettings(BaseSettings):
 
     host: str = Field(
         default="127.0.0.1",
-        description="Address of the worker's HTTP face. It asks for no token yet: anything but loopback needs TANDEM_FEEDBACK_TRUST_NETWORK.",
+        description="Address of the HTTP face. Anything but loopback needs a service token, or TANDEM_FEEDBACK_TRUST_NETWORK.",
+    )
+    service_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token that callers of /v1 have to send. Without one, only loopback is served.",
     )
     trust_network: bool = Field(
         default=False,
@@ -48,14 +53,24 @@ class FeedbackSettings(BaseSettings):
         description="How long a request stays taken after its worker was last heard of.",
     )
     drain_seconds: float = Field(
-        default=20,
+        default=25,
         ge=0,
-        description="How long a stopping worker may finish what it holds; a spot VM gives 30 in all.",
+        description="How long a stopping worker may take in all: it finishes or gives back what it holds. A spot VM gives 30.",
     )
     max_attempts: int = Field(
         default=5,
         ge=1,
         description="Attempts that may end in a crash, a defect or an engine's error before a request fails for good.",
+    )
+    webhook_hosts: str = Field(
+        default="",
+        description="Hosts that webhooks may go to, as `host` or `host:port`, with commas between; without any there are no webhooks.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, min_length=16, description="Key that webhooks are signed with (HMAC-SHA256)."
+    )
+    dead_letters_kept_days: float = Field(
+        default=14, gt=0, description="Days after which a dead letter is deleted."
     )
     rubrics_dir: Path | None = Field(
         default=None, description="Folder with rubric files of your own, beside those that ship."
@@ -97,16 +112,28 @@ class FeedbackSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _guard_other_addresses(self) -> Self:
-        if not self.trust_network and not _is_loopback(self.host):
+        if not self.trust_network and self.listens_without_token:
             raise ValueError(
                 f"TANDEM_FEEDBACK_HOST: expected a loopback address while the HTTP face asks for no token, got {self.host!r}; "
-                "set TANDEM_FEEDBACK_TRUST_NETWORK=true where only trusted programs reach it"
+                "set TANDEM_FEEDBACK_SERVICE_TOKEN, or TANDEM_FEEDBACK_TRUST_NETWORK=true where only trusted programs reach it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sign_webhooks(self) -> Self:
+        if self.listed_webhook_hosts and self.webhook_secret is None:
+            raise ValueError(
+                "TANDEM_FEEDBACK_WEBHOOK_SECRET: expected a key to sign with, since TANDEM_FEEDBACK_WEBHOOK_HOSTS lists hosts"
             )
         return self
 
     @property
+    def listed_webhook_hosts(self) -> tuple[str, ...]:
+        return tuple(host.strip() for host in self.webhook_hosts.split(",") if host.strip())
+
+    @property
     def listens_without_token(self) -> bool:
-        return not _is_loopback(self.host)
+        return self.service_token is None and not _is_loopback(self.host)
 
 
 def _secrets_folder() -> Path | None:

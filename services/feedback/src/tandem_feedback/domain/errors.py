@@ -3,6 +3,7 @@
 PermanentError                  dead-lettered, unless it is a FeedbackFailure
 ├── JobNotFoundError            (HTTP only)
 ├── BatchNotFoundError          (HTTP only)
+├── BatchMismatchError          (HTTP only) the same batch id came with another definition
 ├── AlreadyFinishedError        (HTTP only) too late to cancel
 ├── RequestTooLargeError        (HTTP only) no message can carry it
 ├── WebhookRefusedError         (HTTP only) no host that the operator listed
@@ -37,6 +38,10 @@ class JobNotFoundError(PermanentError):
 
 class BatchNotFoundError(PermanentError):
     """No job belongs to this batch."""
+
+
+class BatchMismatchError(PermanentError):
+    """The batch id is known with another definition."""
 
 
 class AlreadyFinishedError(PermanentError):

@@ -22,6 +22,7 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.BatchNotFoundError: (404, "batch_not_found"),
     errors.DeadLetterNotFoundError: (404, "dead_letter_not_found"),
     errors.AlreadyFinishedError: (409, "already_finished"),
+    errors.BatchMismatchError: (409, "batch_mismatch"),
     errors.RequestMismatchError: (409, "request_mismatch"),
     errors.JobTakenError: (409, "job_taken"),
     errors.JobLostError: (409, "job_lost"),
@@ -75,7 +76,7 @@ def _respond(
 def _on_expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TandemError)  # noqa: S101 - the handler's registration says so
     status, code = PROBLEMS[type(error)]
-    headers = {}
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(math.ceil(error.retry_after or _RETRY_AFTER_SECONDS))
     return _respond(request, status, code, str(error), headers=headers)
