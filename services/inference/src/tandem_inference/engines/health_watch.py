@@ -31,10 +31,10 @@ class HangLimits:
 
 
 class HealthWatch:
-    """Looks at the engine at `base_url`; `is_busy` tells whether it has requests."""
+    """Looks at the engine that `client` reaches; `is_busy` tells whether it has requests."""
 
-    def __init__(self, base_url: str, limits: HangLimits, is_busy: Callable[[], bool]) -> None:
-        self._base_url = base_url
+    def __init__(self, client: httpx.AsyncClient, limits: HangLimits, is_busy: Callable[[], bool]) -> None:
+        self._client = client
         self._limits = limits
         self._is_busy = is_busy
         self._silent_seconds = 0.0
@@ -44,16 +44,15 @@ class HealthWatch:
     async def until_hung(self) -> str:
         """Return what is wrong once the engine hangs; never, as long as it is well."""
         pause = self._limits.pause_seconds
-        async with httpx.AsyncClient(base_url=self._base_url, timeout=pause, trust_env=False) as client:
-            looked = time.monotonic()
-            while True:
-                await asyncio.sleep(pause)
-                healthy = await _ask(client, "/health")
-                counters = _counters(await _ask(client, "/metrics"))
-                # Counted from looks: when this process itself was stopped for a while, the engine is not to blame.
-                seconds, looked = min(time.monotonic() - looked, 4 * pause), time.monotonic()
-                if verdict := self._judge(seconds, answers=healthy is not None, counters=counters):
-                    return verdict
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(pause)
+            healthy = await self._ask("/health")
+            counters = _counters(await self._ask("/metrics"))
+            # At most what a look can take: when this process itself was stopped, the engine is not to blame.
+            seconds, looked = min(time.monotonic() - looked, 3 * pause), time.monotonic()
+            if verdict := self._judge(seconds, answers=healthy is not None, counters=counters):
+                return verdict
 
     def _judge(self, seconds: float, *, answers: bool, counters: bytes | None) -> str | None:
         self._silent_seconds = 0.0 if answers else self._silent_seconds + seconds
@@ -66,14 +65,13 @@ class HealthWatch:
             return f"it has requests, but its counters have stood still for {self._stalled_seconds:.0f} s"
         return None
 
-
-async def _ask(client: httpx.AsyncClient, path: str) -> bytes | None:
-    """The content of a successful answer; None for any other, and for none."""
-    try:
-        answer = await client.get(path)
-    except httpx.HTTPError:
-        return None
-    return answer.content if answer.is_success else None
+    async def _ask(self, path: str) -> bytes | None:
+        """The content of a successful answer; None for any other, and for none."""
+        try:
+            answer = await self._client.get(path)
+        except httpx.HTTPError:
+            return None
+        return answer.content if answer.is_success else None
 
 
 def _counters(page: bytes | None) -> bytes | None:

@@ -211,7 +211,11 @@ class SupervisedEngine:
                 await asyncio.sleep(_HEALTH_EVERY_SECONDS)
 
     async def _until_hung(self) -> str:
-        return await HealthWatch(self.base_url, self._limits.hang, self._has_requests).until_hung()
+        limits = self._limits.hang
+        async with httpx.AsyncClient(
+            base_url=self.base_url, timeout=limits.pause_seconds, trust_env=False
+        ) as client:
+            return await HealthWatch(client, limits, self._has_requests).until_hung()
 
     def _has_requests(self) -> bool:
         return self.in_flight.count() > 0
