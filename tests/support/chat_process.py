@@ -93,6 +93,13 @@ class StubInference:
         return cut_when_due
 
 
+def new_token(chat: "ChatProcess", *words: str) -> str:
+    """Make an API key as an operator would, and return its token."""
+    code, said = chat.run("keys", "create", *words)
+    assert code == 0, said
+    return next(line for line in said.splitlines() if line.startswith("tandem_"))
+
+
 class ChatProcess:
     """One chat service, with a log of its own; it can be killed, stopped and started again on the same database."""
 

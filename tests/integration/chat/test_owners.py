@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.chat_process import ChatProcess, StubInference
+from tests.support.chat_process import ChatProcess, StubInference, new_token
 
 NOBODY = {"Authorization": "Bearer tandem_000000000000_wrong"}
 
@@ -15,11 +15,6 @@ def keys(chat: ChatProcess, *words: str) -> str:
     code, said = chat.run("keys", *words)
     assert code == 0, said
     return said
-
-
-def new_token(chat: ChatProcess, *words: str) -> str:
-    lines = keys(chat, "create", *words).splitlines()
-    return next(line for line in lines if line.startswith("tandem_"))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from tandem_chat.adapters.inference import InferenceGateway
 from tandem_chat.application.ports import TokenCount
+from tandem_chat.domain.allowance import TokenUsage
 from tandem_chat.domain.errors import EngineBrokeOffError, EngineNotReadyError, EngineRefusedError
 from tandem_chat.domain.prompt import PromptMessage
 from tandem_messaging.errors import TandemError
@@ -57,6 +58,7 @@ async def test_only_allowed_fields_are_asked_for_with_class_and_token() -> None:
         "messages": [{"role": "user", "content": "Hello?"}],
         "max_tokens": 7,
         "stream": True,
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
     }
     assert asked[0].headers["X-Tandem-Class"] == "interactive"
     assert asked[0].headers["Authorization"] == "Bearer secret"
@@ -70,6 +72,25 @@ async def test_text_is_read_however_the_bytes_are_cut(size: int) -> None:
     )
 
     assert await _reply(*(whole[i : i + size] for i in range(0, len(whole), size))) == text
+
+
+async def test_tokens_are_told_with_the_pieces_and_the_last_word_is_the_engines() -> None:
+    def told(completion_tokens: int) -> bytes:
+        return (
+            b'"usage": {"prompt_tokens": 9, "total_tokens": 0, "completion_tokens": %d}' % completion_tokens
+        )
+
+    parts = [
+        b'data: {"choices": [{"delta": {"content": "a"}}], ' + told(1) + b"}\n\n",
+        b'data: {"choices": [{"delta": {"content": "b"}}]}\n\n',
+        b'data: {"choices": [], ' + told(3) + b"}\n\n",
+        DONE,
+    ]
+    gateway = _gateway(lambda _: httpx.Response(200, content=_sent(parts)))
+    async with gateway.stream_reply(PROMPT, max_tokens=7) as pieces:
+        usages = [piece.usage async for piece in pieces]
+
+    assert usages == [TokenUsage(9, 1), None, TokenUsage(9, 3)]
 
 
 async def test_what_no_database_can_store_is_replaced() -> None:

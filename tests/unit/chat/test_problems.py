@@ -52,14 +52,14 @@ def test_problem_of_every_error_has_the_shape(error: type[TandemError]) -> None:
 
 
 @pytest.mark.parametrize("error", CHATS_OWN)
-def test_waiting_errors_are_the_servers_and_permanent_ones_mostly_the_callers(
+def test_waiting_errors_ask_to_come_back_and_permanent_ones_are_mostly_the_callers(
     error: type[TandemError],
 ) -> None:
     status, _ = PROBLEMS[error]
 
     assert issubclass(error, TransientError) != issubclass(error, PermanentError)
     if issubclass(error, TransientError):
-        assert status in (502, 503)
+        assert status in (429, 502, 503)
     else:
         assert 400 <= status < 500 or error is errors.EngineRefusedError
 

@@ -18,9 +18,11 @@ from tandem_chat.application.follow_feedback import FollowFeedback
 from tandem_chat.application.follow_reply import FollowReply
 from tandem_chat.application.ports import Engine, Store
 from tandem_chat.application.post_message import PostMessage
+from tandem_chat.application.read_usage import ReadUsage
 from tandem_chat.application.request_feedback import RequestFeedback
 from tandem_chat.application.run_replies import ReplyLimits, ReplyRunner
 from tandem_chat.application.sweep import Sweeper
+from tandem_chat.domain.allowance import Limits
 from tandem_chat.settings import ChatSettings
 from tandem_contracts import topics
 from tandem_messaging.consumer import Consumer, MakeTopology, event_of
@@ -43,6 +45,7 @@ class UseCases:
     follow_reply: FollowReply
     request_feedback: RequestFeedback
     follow_feedback: FollowFeedback
+    usage: ReadUsage
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,13 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
             follow_feedback.close()
             await runner.close()
 
+        owner_limits = _owner_limits(settings)
+
         def owned_by(owner: str) -> UseCases:
             own = store.owned_by(owner)
             return UseCases(
                 conversations=Conversations(own, runner),
-                post_message=PostMessage(own, engine, runner),
+                post_message=PostMessage(own, engine, runner, owner=owner, limits=owner_limits),
                 follow_reply=FollowReply(own, runner),
                 request_feedback=RequestFeedback(
                     own,
@@ -117,10 +122,17 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
                     on_committed=relay.wake,
                 ),
                 follow_feedback=follow_feedback.owned_by(owner),
+                usage=ReadUsage(own, owner, owner_limits),
             )
 
         authenticate = Authenticate(_token_checks(settings, database, stack))
         yield Chat(engine, store, authenticate, owned_by, end_streams)
+
+
+def _owner_limits(settings: ChatSettings) -> Limits:
+    if not settings.requires_sign_in:  # everybody is one owner: a limit would be of the whole service
+        return Limits()
+    return Limits(settings.replies_per_minute, settings.replies_at_once, settings.tokens_per_day)
 
 
 def _token_checks(settings: ChatSettings, database: Database, stack: AsyncExitStack) -> list[TokenCheck]:

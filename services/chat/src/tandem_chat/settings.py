@@ -36,6 +36,17 @@ class ChatSettings(BaseSettings):
     oidc_jwks_url: HttpUrl | None = Field(
         default=None, description="Where the issuer publishes its keys: `jwks_uri` of its discovery document."
     )
+    replies_per_minute: int | None = Field(
+        default=60, ge=1, description="Replies that each owner may begin in a minute, where people sign in."
+    )
+    replies_at_once: int | None = Field(
+        default=8, ge=1, description="Replies that each owner may have being written, where people sign in."
+    )
+    tokens_per_day: int | None = Field(
+        default=None,
+        ge=1,
+        description="Tokens, read and written, that each owner may use in a day (UTC); empty is no limit.",
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     database_url: SecretStr = Field(
         default=SecretStr("sqlite+aiosqlite:///.run/data/chat.db"),

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from tandem_chat.application.ports import ReplyPiece, TokenCount
+from tandem_chat.domain.allowance import TokenUsage
 from tandem_chat.domain.errors import EngineBrokeOffError, EngineNotReadyError, EngineRefusedError
 from tandem_chat.domain.prompt import PromptMessage
 from tandem_telemetry import instrument_client
@@ -82,6 +83,8 @@ class InferenceGateway:
             "messages": _as_json(messages),
             "max_tokens": max_tokens,
             "stream": True,
+            # Told with every piece, so that the tokens of a reply that is stopped are known too.
+            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
             **self._sampling,
         }
         request = self._client.build_request("POST", "/v1/chat/completions", json=body)
@@ -107,14 +110,24 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[ReplyPiece]:
             chunk = json.loads(data)
             if "error" in chunk:
                 raise EngineBrokeOffError(_message(data) or "the engine failed")
+            usage = _usage(chunk.get("usage"))
             for choice in chunk["choices"]:
-                yield ReplyPiece(_storable(choice["delta"].get("content") or ""), choice.get("finish_reason"))
+                text = _storable(choice["delta"].get("content") or "")
+                yield ReplyPiece(text, choice.get("finish_reason"), usage)
+            if usage is not None and not chunk["choices"]:
+                yield ReplyPiece("", usage=usage)
     except (ValueError, LookupError, TypeError) as error:
         raise EngineBrokeOffError("an event of the stream could not be read") from error
     except httpx.TransportError as error:
         raise EngineBrokeOffError(f"connection to inference lost ({type(error).__name__})") from error
     if not finished:
         raise EngineBrokeOffError("the stream ended without its closing mark")
+
+
+def _usage(told: Any) -> TokenUsage | None:
+    if told is None:
+        return None
+    return TokenUsage(int(told["prompt_tokens"]), int(told.get("completion_tokens") or 0))
 
 
 def _storable(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from tandem_chat.domain.allowance import Activity, DayOfUsage, TokenUsage
 from tandem_chat.domain.conversation import Conversation, Message, MessageState
 from tandem_chat.domain.feedback import Feedback
 from tandem_chat.domain.prompt import PromptMessage
@@ -25,10 +26,11 @@ class TokenCount:
 
 @dataclass(frozen=True)
 class ReplyPiece:
-    """A piece of streamed text; the last one carries the engine's `finish_reason`."""
+    """A piece of streamed text, with the tokens used so far; the last one carries the engine's `finish_reason`."""
 
     text: str
     finish_reason: str | None = None
+    usage: TokenUsage | None = None
 
 
 class Engine(Protocol):
@@ -87,6 +89,12 @@ class ReadTransaction(Protocol):
     async def stop_requested(self, message_id: str) -> bool:
         """Say whether somebody asked to stop this reply; also true when it was deleted."""
 
+    async def activity(self, owner: str) -> Activity:
+        """Return what `owner` has begun, has being written and has used."""
+
+    async def usage(self, owner: str, *, days: int) -> Sequence[DayOfUsage]:
+        """Return the usage of the last `days` days with any, newest first."""
+
     async def now(self) -> datetime:
         """Return the time that leases are measured by."""
 
@@ -119,8 +127,18 @@ class WriteTransaction(ReadTransaction, Protocol):
         state: MessageState,
         until: datetime,
         error: tuple[str, str] | None = None,
+        usage: TokenUsage | None = None,
     ) -> bool:
-        """Store a reply's text and state; False when `owner` no longer holds it."""
+        """Store a reply's text, state and tokens; False when `owner` no longer holds it."""
+
+    async def note_start(self, owner: str) -> None:
+        """Count a reply that begins now."""
+
+    async def add_usage(self, owner: str, usage: TokenUsage) -> None:
+        """Add a reply's tokens to today's of `owner`."""
+
+    async def forget_starts(self, *, older_than: timedelta) -> None:
+        """Forget replies that began so long ago that no limit looks at them."""
 
     async def request_stop(self, message_id: str) -> None: ...
 

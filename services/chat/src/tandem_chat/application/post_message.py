@@ -7,8 +7,9 @@ import logging
 from collections.abc import Sequence
 from uuid import uuid4
 
-from tandem_chat.application.ports import Engine, Store
+from tandem_chat.application.ports import Engine, ReadTransaction, Store, WriteTransaction
 from tandem_chat.application.run_replies import ReplyRunner
+from tandem_chat.domain.allowance import Limits
 from tandem_chat.domain.conversation import RETRYABLE_STATES, Message, MessageState, Role, title_from
 from tandem_chat.domain.errors import (
     MessageNotFoundError,
@@ -16,30 +17,45 @@ from tandem_chat.domain.errors import (
     ReplyInProgressError,
     ReplyNotRetryableError,
 )
+from tandem_chat.domain.owner import LOCAL_OWNER
 from tandem_chat.domain.prompt import PromptMessage, prompt_messages, turn_count, without_oldest_turns
 
 logger = logging.getLogger(__name__)
+
+_NO_LIMITS = Limits()
 
 
 class PostMessage:
     """The use cases that start a reply."""
 
-    def __init__(self, store: Store, engine: Engine, runner: ReplyRunner) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        runner: ReplyRunner,
+        *,
+        owner: str = LOCAL_OWNER,
+        limits: Limits = _NO_LIMITS,
+    ) -> None:
         self._store = store
         self._engine = engine
         self._runner = runner
+        self._owner = owner
+        self._limits = limits
 
     async def post(self, conversation_id: str, content: str) -> tuple[Message, Message]:
         """Store the message and start its reply; return both.
 
         Raises:
             ConversationNotFoundError, ReplyInProgressError, MessageTooLongError: nothing was stored.
+            RateLimitedError, TooManyRepliesError, DailyTokensUsedError: nothing was stored.
             EngineNotReadyError: nothing was stored; the same call will work once the engine serves.
         """
         async with self._store.read() as transaction:
             await transaction.conversation(conversation_id)
             history = await transaction.messages(conversation_id)
-        _require_finished(history)
+            _require_finished(history)
+            await self._require_room(transaction)
         prompt, max_tokens = await self._fit(prompt_messages(history, content))
 
         async with self._store.write() as transaction:
@@ -50,6 +66,7 @@ class PostMessage:
                 raise ReplyInProgressError(
                     f"conversation {conversation_id}: another message came first; read it and send again"
                 )
+            await self._begin(transaction)
             now = await transaction.now()
             question = Message(
                 str(uuid4()), conversation_id, len(current), Role.USER, content, MessageState.COMPLETED, now
@@ -63,7 +80,7 @@ class PostMessage:
                 reply.id, owner=self._runner.owner, until=now + self._runner.lease()
             )
             await transaction.touch_conversation(conversation_id, at=now, title=title_from(content))
-        self._runner.start(reply, prompt, max_tokens=max_tokens)
+        self._runner.start(reply, prompt, max_tokens=max_tokens, owner=self._owner)
         return question, reply
 
     async def retry(self, message_id: str) -> Message:
@@ -73,12 +90,13 @@ class PostMessage:
             MessageNotFoundError: no reply has this id.
             ReplyNotRetryableError: it is not the conversation's last message, or it completed.
             ReplyInProgressError: it is being written.
-            EngineNotReadyError: nothing was changed.
+            RateLimitedError, TooManyRepliesError, DailyTokensUsedError, EngineNotReadyError: nothing was changed.
         """
         async with self._store.read() as transaction:
             reply = await transaction.message(message_id)
             history = await transaction.messages(reply.conversation_id)
-        _require_retryable(reply, history)
+            _require_retryable(reply, history)
+            await self._require_room(transaction)
         prompt, max_tokens = await self._fit(prompt_messages(history[:-1]))
 
         async with self._store.write() as transaction:
@@ -86,13 +104,24 @@ class PostMessage:
             history = await transaction.messages(reply.conversation_id)
             reply = await transaction.message(message_id)
             _require_retryable(reply, history)
+            await self._begin(transaction)
             now = await transaction.now()
             await transaction.claim_reply(
                 reply.id, owner=self._runner.owner, until=now + self._runner.lease()
             )
             reply = await transaction.message(message_id)
-        self._runner.start(reply, prompt, max_tokens=max_tokens)
+        self._runner.start(reply, prompt, max_tokens=max_tokens, owner=self._owner)
         return reply
+
+    async def _begin(self, transaction: WriteTransaction) -> None:
+        """Look at the limits once more, now that the tokens are counted and others may have begun."""
+        await self._require_room(transaction)
+        if self._limits.replies_per_minute is not None:
+            await transaction.note_start(self._owner)
+
+    async def _require_room(self, transaction: ReadTransaction) -> None:
+        if self._limits != _NO_LIMITS:
+            self._limits.require_room(await transaction.activity(self._owner))
 
     async def _fit(self, prompt: Sequence[PromptMessage]) -> tuple[list[PromptMessage], int]:
         """Leave out the oldest turns until the prompt and a reply fit; return it and the room for the reply."""

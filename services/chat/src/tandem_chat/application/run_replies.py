@@ -14,8 +14,10 @@ from opentelemetry import metrics, trace
 
 from tandem_chat.application.live_reply import LiveReply
 from tandem_chat.application.ports import Engine, Store
+from tandem_chat.domain.allowance import TokenUsage
 from tandem_chat.domain.conversation import Message, MessageState
 from tandem_chat.domain.errors import EngineBrokeOffError, EngineNotReadyError
+from tandem_chat.domain.owner import LOCAL_OWNER
 from tandem_chat.domain.prompt import PromptMessage
 from tandem_messaging.errors import PermanentError, TransientError
 from tandem_telemetry import names
@@ -43,11 +45,13 @@ class ReplyLimits:
 @dataclass
 class _Run:
     live: LiveReply
+    owner: str
     writing: asyncio.Task[MessageState] = field(init=False)  # may be cancelled at any time
     task: asyncio.Task[None] = field(init=False)  # never cancelled: it stores how the writing ended
     stopped: bool = False
     saved_chars: int = 0
     error: tuple[str, str] | None = None
+    usage: TokenUsage | None = None
 
 
 class ReplyRunner:
@@ -69,9 +73,16 @@ class ReplyRunner:
         """How long a reply's row stays taken after each save."""
         return timedelta(seconds=self._limits.lease_seconds)
 
-    def start(self, reply: Message, prompt: Sequence[PromptMessage], *, max_tokens: int) -> None:
-        """Begin to write `reply`, whose row this process has claimed and committed."""
-        run = _Run(LiveReply())
+    def start(
+        self,
+        reply: Message,
+        prompt: Sequence[PromptMessage],
+        *,
+        max_tokens: int,
+        owner: str = LOCAL_OWNER,
+    ) -> None:
+        """Begin to write `reply`, whose row this process has claimed and committed; its tokens are `owner`'s."""
+        run = _Run(LiveReply(), owner)
         self._runs[reply.id] = run
         run.writing = asyncio.create_task(self._write(reply, prompt, max_tokens, run))
         run.task = asyncio.create_task(self._run(reply, run), name=f"reply-{reply.id}")
@@ -129,6 +140,7 @@ class ReplyRunner:
                         if piece.text and not run.live.text:
                             _first_token.record(asyncio.get_running_loop().time() - started)
                         run.live.append(piece.text)
+                        run.usage = piece.usage or run.usage
             except EngineNotReadyError as error:
                 waited = asyncio.get_running_loop().time() - started
                 pause = error.retry_after or _RESUME_SECONDS
@@ -185,9 +197,12 @@ class ReplyRunner:
                 state=state,
                 until=now + self.lease(),
                 error=run.error,
+                usage=run.usage,
             )
             if state.is_final and held:
                 await transaction.touch_conversation(reply.conversation_id, at=now, title=None)
+            if state.is_final and run.usage is not None:
+                await transaction.add_usage(run.owner, run.usage)
         run.saved_chars = len(text)
         return held
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from tandem_chat.application.ports import Store
+from tandem_chat.domain.allowance import MINUTE
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Sweeper:
                 first_wait_seconds=self._reannounce_after_seconds, limit=_BATCH_ROWS
             )
             await transaction.forget_outcomes(older_than=_OUTCOMES_KEPT)
+            await transaction.forget_starts(older_than=2 * MINUTE)
         for reply_id in interrupted:
             logger.warning("reply.found_abandoned", extra={"reply_id": reply_id})
         for request_id in announced:

@@ -12,6 +12,9 @@ PermanentError
 └── UnauthenticatedError        no token, or one that is wrong, expired or revoked
 TransientError
 ├── SignInUnavailableError      the issuer's keys cannot be fetched
+├── RateLimitedError            the owner's replies of this minute are used up
+├── TooManyRepliesError         the owner has as many replies being written as may be
+├── DailyTokensUsedError        the owner's tokens of today are used up
 ├── EngineNotReadyError         starting, restarting or full
 └── EngineBrokeOffError         the answer ended in the middle
 """
@@ -57,6 +60,18 @@ class UnauthenticatedError(PermanentError):
 
 class SignInUnavailableError(TransientError):
     """Tokens cannot be checked now."""
+
+
+class RateLimitedError(TransientError):
+    """The owner has begun as many replies in the last minute as may be."""
+
+
+class TooManyRepliesError(TransientError):
+    """The owner has as many replies being written as may be."""
+
+
+class DailyTokensUsedError(TransientError):
+    """The owner has used the tokens of today."""
 
 
 class EngineNotReadyError(TransientError):

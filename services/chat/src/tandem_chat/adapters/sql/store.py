@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tandem_chat.adapters.sql.feedback_rows import FeedbackRows, owned
 from tandem_chat.adapters.sql.tables import conversations, messages
+from tandem_chat.adapters.sql.usage_rows import UsageRows
+from tandem_chat.domain.allowance import TokenUsage
 from tandem_chat.domain.conversation import Conversation, Message, MessageState, Role
 from tandem_chat.domain.errors import ConversationNotFoundError, MessageNotFoundError
 from tandem_chat.domain.owner import LOCAL_OWNER
@@ -42,11 +44,11 @@ class SqlStore:
             yield SqlTransaction(session, self._owner)
 
 
-class SqlTransaction(FeedbackRows):
+class SqlTransaction(FeedbackRows, UsageRows):
     """`ports.WriteTransaction` on one session."""
 
     def __init__(self, session: AsyncSession, owner: str | None = None) -> None:
-        super().__init__(session, owner)
+        FeedbackRows.__init__(self, session, owner)
         self._session = session
         self._owner = owner
 
@@ -142,6 +144,8 @@ class SqlTransaction(FeedbackRows):
                 stop_requested=False,
                 leased_by=owner,
                 leased_until=until,
+                prompt_tokens=None,
+                completion_tokens=None,
             )
         )
 
@@ -154,14 +158,21 @@ class SqlTransaction(FeedbackRows):
         state: MessageState,
         until: datetime,
         error: tuple[str, str] | None = None,
+        usage: TokenUsage | None = None,
     ) -> bool:
         code, detail = error or (None, None)
+        tokens = {} if usage is None else vars(usage)
         held = (messages.c.id == message_id, messages.c.leased_by == owner, messages.c.state.in_(_UNFINISHED))
         saved = await self._session.execute(
             update(messages)
             .where(*held)
             .values(
-                content=content, state=state.value, leased_until=until, error_code=code, error_detail=detail
+                content=content,
+                state=state.value,
+                leased_until=until,
+                error_code=code,
+                error_detail=detail,
+                **tokens,
             )
             .returning(messages.c.id)
         )
@@ -188,9 +199,23 @@ class SqlTransaction(FeedbackRows):
                 error_code="chat_restarted",
                 error_detail="The reply was cut off because chat restarted. The text so far is kept; try again.",
             )
-            .returning(messages.c.id)
+            .returning(
+                messages.c.id,
+                messages.c.conversation_id,
+                messages.c.prompt_tokens,
+                messages.c.completion_tokens,
+            )
         )
-        return [row.id for row in abandoned]
+        rows = abandoned.all()
+        for row in rows:
+            if row.prompt_tokens is not None:
+                used = TokenUsage(row.prompt_tokens, row.completion_tokens)
+                await self.add_usage(await self._owner_of(row.conversation_id), used)
+        return [row.id for row in rows]
+
+    async def _owner_of(self, conversation_id: str) -> str:
+        query = select(conversations.c.owner).where(conversations.c.id == conversation_id)
+        return str((await self._session.execute(query)).scalar_one())
 
 
 def _with_count() -> Select[Any]:

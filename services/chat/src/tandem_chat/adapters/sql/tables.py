@@ -1,6 +1,7 @@
 """Chat's tables. A change here needs a migration in `services/chat/migrations`; a test compares the two."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -54,6 +55,8 @@ messages = Table(
     Column("stop_requested", Boolean, nullable=False, default=False),
     Column("leased_by", String(64)),
     Column("leased_until", UtcDateTime),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
     UniqueConstraint("conversation_id", "position"),
 )
 
@@ -90,6 +93,26 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+)
+
+# What limits look at. Kept apart from messages, so that deleting a conversation gives nothing back.
+reply_starts = Table(
+    "reply_starts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("owner", String(255), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Index(None, "owner", "started_at"),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("owner", String(255), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("replies", Integer, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
 )
 
 outbox = outbox_table(metadata)

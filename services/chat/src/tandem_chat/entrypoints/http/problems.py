@@ -28,6 +28,9 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.EngineRefusedError: (502, "engine_refused"),
     errors.UnauthenticatedError: (401, "unauthenticated"),
     errors.SignInUnavailableError: (503, "sign_in_unavailable"),
+    errors.RateLimitedError: (429, "rate_limited"),
+    errors.TooManyRepliesError: (429, "too_many_replies"),
+    errors.DailyTokensUsedError: (429, "daily_tokens_used"),
     errors.EngineNotReadyError: (503, "engine_not_ready"),
     errors.EngineBrokeOffError: (502, "engine_broke_off"),
     DatabaseUnavailableError: (503, "database_unavailable"),
@@ -79,6 +82,8 @@ def _on_expected(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(math.ceil(error.retry_after or _RETRY_AFTER_SECONDS))
+    if isinstance(error, errors.RateLimitedError):
+        headers["RateLimit"] = f'"replies";r=0;t={headers["Retry-After"]}'
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
     return problem_response(problem_of(error, request.url.path), headers)

@@ -6,7 +6,7 @@ A reply is written whether or not anybody reads: closing a stream stops nothing.
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -25,23 +25,32 @@ from tandem_chat.entrypoints.http.dependencies import ResourceId, SettingsDep, U
 from tandem_chat.entrypoints.http.documentation import problems
 from tandem_chat.entrypoints.http.problems import problem_of_failed_reply
 from tandem_chat.entrypoints.http.schemas import MessageBody, NewMessage
+from tandem_chat.entrypoints.http.usage import LIMIT_ERRORS, rate_headers
 
 router = APIRouter(prefix="/v1", tags=["replies"], responses=problems())
 
 
 async def _posted(
-    use_cases: UseCasesDep, settings: SettingsDep, conversation_id: ResourceId, body: NewMessage
+    use_cases: UseCasesDep,
+    settings: SettingsDep,
+    response: Response,
+    conversation_id: ResourceId,
+    body: NewMessage,
 ) -> tuple[Message, Message]:
     if len(body.content) > settings.max_message_chars:
         message = f"expected at most {settings.max_message_chars} characters, got {len(body.content)}"
         raise RequestValidationError(
             [{"type": "string_too_long", "loc": ("body", "content"), "msg": message}]
         )
-    return await use_cases.post_message.post(conversation_id, body.content)
+    posted = await use_cases.post_message.post(conversation_id, body.content)
+    response.headers.update(await rate_headers(use_cases))
+    return posted
 
 
-async def _retried(use_cases: UseCasesDep, message_id: ResourceId) -> Message:
-    return await use_cases.post_message.retry(message_id)
+async def _retried(use_cases: UseCasesDep, response: Response, message_id: ResourceId) -> Message:
+    reply = await use_cases.post_message.retry(message_id)
+    response.headers.update(await rate_headers(use_cases))
+    return reply
 
 
 async def _existing(use_cases: UseCasesDep, message_id: ResourceId) -> Message:
@@ -56,6 +65,7 @@ async def _existing(use_cases: UseCasesDep, message_id: ResourceId) -> Message:
         ConversationNotFoundError,
         ReplyInProgressError,
         MessageTooLongError,
+        *LIMIT_ERRORS,
         EngineRefusedError,
         EngineNotReadyError,
     ),
@@ -78,6 +88,7 @@ async def post_message(
         ReplyInProgressError,
         ReplyNotRetryableError,
         MessageTooLongError,
+        *LIMIT_ERRORS,
         EngineRefusedError,
         EngineNotReadyError,
     ),
