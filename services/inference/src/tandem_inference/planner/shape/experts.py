@@ -19,8 +19,9 @@ from tandem_inference.planner.shape.fields import Fields
 from tandem_inference.planner.shape.model import Attention, AttentionKind, Block, FeedForward, ModelShape
 from tandem_inference.planner.shape.traits import Traits
 
-EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
-CHOSEN = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token")
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+CHOSEN = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_k", "moe_topk")
+SHARED = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,13 @@ MIXTURES: Final[dict[str, Mixture]] = {
     ),
     "glm4_moe": Mixture(Traits(qkv_bias="attention_bias", rotary_share=0.5, head_dim=128)),
     "llama4_text": Mixture(Traits(head_dim=128)),
+    "minimax_m2": Mixture(Traits(qk_norm="full", head_dim=128), width=("intermediate_size",)),
+    "ernie4_5_moe": Mixture(Traits(qkv_bias="use_bias", out_bias="use_bias", tied=True)),
+    "hunyuan_v1_moe": Mixture(
+        Traits(qkv_bias="attention_bias", out_bias="attention_bias", head_dim=128, tied=True)
+    ),
+    "bailing_moe": Mixture(Traits(qkv_bias="use_qkv_bias", out_bias="use_bias")),
+    "dots1": Mixture(Traits(qkv_bias="attention_bias", qk_norm="head", head_dim=128)),
 }
 """Source of each row: the class of that family in vllm/model_executor/models (0.32)."""
 
@@ -77,7 +85,9 @@ def expert_part(fields: Fields, rule: Mixture) -> FeedForward:
             field="num_experts_per_tok",
         )
     shared = fields.count("shared_expert_intermediate_size", default=0, least=0)
-    shared = shared or fields.count("n_shared_experts", default=0, least=0) * width
+    if not shared:
+        each = fields.count("moe_shared_expert_intermediate_size", default=width)
+        shared = fields.count(*SHARED, default=0, least=0) * each
     return FeedForward(
         intermediate=width,
         experts=experts,
@@ -90,13 +100,14 @@ def expert_part(fields: Fields, rule: Mixture) -> FeedForward:
 
 
 def dense_layers(fields: Fields, layers: int) -> frozenset[int]:
-    """Layers without experts: the first `first_k_dense_replace`, `mlp_only_layers`, and off-step ones."""
-    first = fields.count("first_k_dense_replace", default=0, least=0)
-    step = fields.count("decoder_sparse_step", "moe_layer_freq", default=1)
+    """Layers without experts: the first and last ones a config sets apart, `mlp_only_layers`, and off-step ones."""
+    first = fields.count("first_k_dense_replace", "moe_layer_start_index", default=0, least=0)
+    last = fields.count("moe_layer_end_index", default=layers - 1, least=0)
+    step = fields.count("decoder_sparse_step", "moe_layer_freq", "moe_layer_interval", default=1)
     only = fields.raw("mlp_only_layers") or []
     named = {index for index in only if isinstance(index, int)} if isinstance(only, list) else set()
     return frozenset(
-        index for index in range(layers) if index < first or index in named or (index + 1) % step
+        index for index in range(layers) if not first <= index <= last or index in named or (index + 1) % step
     )
 
 

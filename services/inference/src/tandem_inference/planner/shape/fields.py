@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,12 @@ class Fields:
 
     def has(self, name: str) -> bool:
         return self._values.get(name) is not None
+
+    def set_fields_like(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
+        """Fields whose name contains the pattern and whose value says there is something: not null, 0, false or empty."""
+        return tuple(
+            name for name, value in self._values.items() if value and pattern.search(str(name).lower())
+        )
 
     def count(self, *names: str, default: int | None = None, least: int = 1) -> int:
         """A whole number from `least` on; required unless a default is given."""

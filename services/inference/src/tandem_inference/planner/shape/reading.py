@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,7 @@ def shape_from_config(name: str, config: Mapping[str, Any], *, source: str = "co
     if family in TOWERS:
         shape = _multimodal(name, family, fields)
     else:
+        _reject_encoders_of_unknown_kind(fields, family)
         nested = fields.section("text_config")
         shape = _decoder(name, family, nested or fields, outer=fields)
     return replace(shape, quantization=read_quantization(fields), source=source)
@@ -117,18 +119,40 @@ def _read_family(name: str, family: str, fields: Fields) -> ModelShape:
     return _assumed_llama(name, family, fields)
 
 
+UNUSUAL_PARTS: Final = re.compile(
+    r"expert|moe|mamba|ssm|state_size|conv|recurrent|linear_|lru|rwkv|pattern|shared_layers|per_layer|global_head"
+    r"|block_type|cross_att|vision|audio|speech|laurel|altup|compress|indexer|index_n_heads|ngram|h_cycles"
+)
+"""Fields of parts a Llama-like decoder does not have: a config with one of them is not guessed at."""
+UNGATED: Final = ("relu", "relu2", "relu_squared", "xielu")
+
+
 def _assumed_llama(name: str, family: str, fields: Fields) -> ModelShape:
-    hints = ("num_local_experts", "num_experts", "n_routed_experts", "ssm_cfg", "state_size", "mamba_d_state")
-    found = [hint for hint in hints if fields.has(hint)]
+    found = fields.set_fields_like(UNUSUAL_PARTS)
+    if fields.raw("hidden_act", "hidden_activation") in UNGATED:
+        found = ("hidden_act", *found)
     if found:
         raise UnreadableConfigError(
-            f"model_type {family!r:.60} is not known to the planner and has {found[0]}, so its tensors cannot "
+            f"model_type {family!r:.60} is not known to the planner and has {found[0]:.60}, so its tensors cannot "
             "be guessed; known types: " + ", ".join(known_families()),
             field="model_type",
         )
     shape = read_dense(name, family, fields, LLAMA)
     note = f"model_type {family!r:.60} is not known: read as a Llama-like decoder, weights may differ by 10 %"
     return replace(shape, assumptions=(note,))
+
+
+def _reject_encoders_of_unknown_kind(fields: Fields, family: str) -> None:
+    """An image or sound encoder the planner has no reader for would be left out of the sum unnoticed."""
+    found = fields.set_fields_like(
+        re.compile(r"(vision|audio|speech|image|video)\w*_config$|^encoder_config$")
+    )
+    if found:
+        raise UnreadableConfigError(
+            f"model_type {family!r:.60} is not known to the planner and has an encoder ({found[0]:.60}). To plan its "
+            "language part alone, give the content of text_config as a config.json",
+            field="model_type",
+        )
 
 
 def _reject_encoders(fields: Fields, family: str) -> None:
