@@ -16,6 +16,7 @@ def engine_document(
     return {
         "name": engine.declared.name,
         "model": engine.declared.served_model_name,
+        "models": [_base_model(engine)],
         "state": engine.state,
         "pid": start and start.process_group,
         "restarts": engine.restarts,
@@ -32,4 +33,15 @@ def engine_document(
         },
         "reported": numbers.as_json(),
         "plan": plan and plan.as_json(),
+    }
+
+
+def _base_model(engine: SupervisedEngine) -> dict[str, Any]:
+    return {
+        "name": engine.declared.served_model_name,
+        "kind": "base",
+        "model": engine.declared.model,
+        "revision": engine.declared.revision,
+        "state": engine.state,
+        "reason": engine.last_error,
     }
