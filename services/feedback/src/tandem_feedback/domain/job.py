@@ -67,18 +67,19 @@ class Change:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many jobs of a batch are in which state."""
+    """How many jobs of a batch are in which state; `waiting` are those that a re-run has not made yet."""
 
     batch_id: str
     states: Mapping[JobState, int]
+    waiting: int = 0
 
     @property
     def total(self) -> int:
-        return sum(self.states.values())
+        return sum(self.states.values()) + self.waiting
 
     @property
     def is_final(self) -> bool:
-        return all(state.is_final for state, count in self.states.items() if count)
+        return not self.waiting and all(state.is_final for state, count in self.states.items() if count)
 
 
 def deadline_of(request: FeedbackRequestedV1, *, received_at: datetime, default: timedelta) -> datetime:

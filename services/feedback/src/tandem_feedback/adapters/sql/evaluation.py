@@ -89,12 +89,6 @@ class SqlEvaluationTransaction(SqlTransaction):
         values = {"state": state.value, **({} if cursor is None else {"cursor": cursor})}
         await self._session.execute(update(batches).where(batches.c.id == batch_id).values(**values))
 
-    async def batch_states(self, batch_id: str) -> dict[JobState, int]:
-        counting = (
-            select(jobs.c.state, func.count()).where(jobs.c.batch_id == batch_id).group_by(jobs.c.state)
-        )
-        return {JobState(state): count for state, count in await self._session.execute(counting)}
-
     async def open_jobs(self, batch_id: str) -> int:
         open_jobs = select(func.count()).where(jobs.c.batch_id == batch_id, jobs.c.state.in_(OPEN_STATES))
         return int((await self._session.execute(open_jobs)).scalar_one())

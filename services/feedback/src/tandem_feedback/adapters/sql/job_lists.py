@@ -7,7 +7,8 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tandem_feedback.adapters.sql.job_rows import job_of
-from tandem_feedback.adapters.sql.tables import job_changes, jobs
+from tandem_feedback.adapters.sql.tables import batches, job_changes, jobs
+from tandem_feedback.domain.batch import BatchState
 from tandem_feedback.domain.errors import BatchNotFoundError
 from tandem_feedback.domain.job import Change, Job, JobState, Progress
 
@@ -52,6 +53,10 @@ class JobLists:
             select(jobs.c.state, func.count()).where(jobs.c.batch_id == batch_id).group_by(jobs.c.state)
         )
         found = {JobState(state): count for state, count in await self._session.execute(counting)}
-        if not found:
+        known = select(batches.c.total, batches.c.state).where(batches.c.id == batch_id)
+        rerun = (await self._session.execute(known)).one_or_none()
+        if not found and rerun is None:
             raise BatchNotFoundError(f"batch {batch_id}: not found, no request names it")
-        return Progress(batch_id, {state: found.get(state, 0) for state in JobState})
+        feeding = rerun is not None and rerun.state == BatchState.FEEDING
+        waiting = max(0, rerun.total - sum(found.values())) if feeding else 0
+        return Progress(batch_id, {state: found.get(state, 0) for state in JobState}, waiting)
