@@ -139,7 +139,9 @@ def _block(block: Json) -> Any:
     return message
 
 
-def _not_allowed(block: Json, value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _not_allowed(
+    block: Json, value: Any, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if not isinstance(value, dict):
         return
     for name, attribute in block.get("attributes", {}).items():

@@ -58,7 +58,15 @@ class Workspace:
         """Return the plan of a root with its example values, as `terraform show -json` prints it."""
         (self.tree / folder / "check_override.tf").write_text(_LOCAL_BACKEND)
         self.run(folder, "init", "-input=false", "-no-color", "-reconfigure")
-        self.run(folder, "plan", "-input=false", "-no-color", "-lock=false", "-out=check.plan", f"-var-file={variables}")
+        self.run(
+            folder,
+            "plan",
+            "-input=false",
+            "-no-color",
+            "-lock=false",
+            "-out=check.plan",
+            f"-var-file={variables}",
+        )
         shown: dict[str, Any] = json.loads(self.run(folder, "show", "-json", "check.plan"))
         return shown
 
@@ -73,7 +81,9 @@ def workspace(tree: Path = TREE) -> Iterator[Workspace]:
         if registry_answers():
             cache = Path(folder) / "plugins"
             cache.mkdir()
-            yield Workspace(copy, _environment({"TF_PLUGIN_CACHE_DIR": str(cache), **_NO_CREDENTIALS}), real=True)
+            yield Workspace(
+                copy, _environment({"TF_PLUGIN_CACHE_DIR": str(cache), **_NO_CREDENTIALS}), real=True
+            )
         else:
             from infra.check.provider import served_provider  # needs the check's own environment
 

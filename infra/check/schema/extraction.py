@@ -96,11 +96,7 @@ class _Builder:
                     blocks[name] = self._nested_block(field, depth)
                 else:
                     attributes[name] = self._attribute(field, structure, depth)
-        return {
-            key: value
-            for key, value in (("attributes", attributes), ("blocks", blocks))
-            if value
-        }
+        return {key: value for key, value in (("attributes", attributes), ("blocks", blocks)) if value}
 
     def _is_block(self, field: Field, structure: str) -> bool:
         if field.cls is None or self._item_class(field.cls) is None:

@@ -110,7 +110,7 @@ module "alerts" {
   pool             = { name = local.pool_name, min = var.inference.size.min }
   database         = module.database.instance
   public_url_map   = module.front_door.url_map
-  internal_backend = module.inference_address.backend_service
+  internal_url_map = module.inference_address.url_map
 
   queues = {
     "feedback requests" = {

@@ -62,9 +62,9 @@ locals {
     }
   }
 
-  internal_thresholds = var.internal_backend == null ? {} : {
+  internal_thresholds = var.internal_url_map == null ? {} : {
     "inference answers with errors" = {
-      filter    = "resource.type = \"internal_http_lb_rule\" AND resource.labels.backend_name = \"${var.internal_backend}\" AND metric.type = \"loadbalancing.googleapis.com/https/internal/request_count\" AND metric.labels.response_code_class = 500"
+      filter    = "resource.type = \"internal_http_lb_rule\" AND resource.labels.url_map_name = \"${var.internal_url_map}\" AND metric.type = \"loadbalancing.googleapis.com/https/internal/request_count\" AND metric.labels.response_code_class = 500"
       threshold = 0.1
       above     = true
       duration  = "300s"

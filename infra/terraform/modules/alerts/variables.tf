@@ -52,8 +52,8 @@ variable "public_url_map" {
   default     = null
 }
 
-variable "internal_backend" {
-  description = "Backend service of the internal load balancer; null where there is none."
+variable "internal_url_map" {
+  description = "URL map of the internal load balancer; null where there is none."
   type        = string
   default     = null
 }

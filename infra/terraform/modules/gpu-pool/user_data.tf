@@ -58,6 +58,8 @@ locals {
       for name, container in var.containers : "tandem-${name}" => templatefile("${path.module}/templates/container.service", {
         name         = name
         needs_gpu    = container.gpu
+        needs_disk   = length(container.volumes) > 0
+        mount        = local.kept_mount
         docker       = local.docker_config
         registries   = local.google_registry
         has_secrets  = length(container.secrets) > 0

@@ -4,7 +4,7 @@ output "url" {
   depends_on  = [google_compute_forwarding_rule.this]
 }
 
-output "backend_service" {
-  description = "Name of the backend service, for alerts."
-  value       = google_compute_region_backend_service.this.name
+output "url_map" {
+  description = "Name of the URL map, for alerts."
+  value       = google_compute_region_url_map.this.name
 }

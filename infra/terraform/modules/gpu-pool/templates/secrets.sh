@@ -10,9 +10,9 @@ read_secret() { # name version
     "https://secretmanager.googleapis.com/v1/projects/${project}/secrets/$1/versions/$2:access" \
     | sed -n 's/.*"data" *: *"\([^"]*\)".*/\1/p' | base64 -d
 }
-{
+: > ${target}.new
 %{ for variable, secret in secrets ~}
-  printf '%s=%s\n' ${variable} "$(read_secret ${secret.name} ${secret.version})"
+value=$(read_secret ${secret.name} ${secret.version})
+printf '%s=%s\n' ${variable} "$value" >> ${target}.new
 %{ endfor ~}
-} > ${target}.new
 mv ${target}.new ${target}
