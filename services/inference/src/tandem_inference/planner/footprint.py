@@ -116,5 +116,6 @@ def footprint(engine: ResolvedEngine, *, last_stage: bool | None = None) -> Foot
             tensor_parallel=ways,
             block_tokens=engine.block_tokens,
             layers=layers,
+            checkpoints=rules.state_checkpoints,
         ),
     )

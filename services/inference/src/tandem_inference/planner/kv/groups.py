@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tandem_inference.planner.dtypes import MODEL_DTYPES
 from tandem_inference.planner.kv.pages import BLOCK_TOKENS, hybrid_block_tokens, token_bytes
@@ -51,7 +51,8 @@ class KvLayout:
 
         Full attention and MLA: all its tokens. Sliding: the window and the tokens in flight, and one block
         because windows do not start at block edges. Chunked: a chunk and the tokens in flight. Recurrent:
-        one state, two where prefix caching keeps the former one. Source: max_memory_usage_bytes of the
+        one state; beside attention, where prefixes are cached, the former one too, and with Mamba 2 one at the
+        end of the cached prefix. Source: max_memory_usage_bytes of the
         specs in vllm/v1/kv_cache_interface.py.
         """
         return sum(
@@ -101,8 +102,11 @@ def kv_layout(
     tensor_parallel: int = 1,
     block_tokens: int = BLOCK_TOKENS,
     layers: int | None = None,
+    checkpoints: bool = True,
 ) -> KvLayout:
     """The cache layout of one rank holding `layers` layers (all of them by default).
+
+    `checkpoints` is whether this release's Mamba 2 layers hold a further state at a prefix' end.
 
     Source: vllm v1/core/kv_cache_utils.py, get_kv_cache_groups and unify_kv_cache_spec_page_size.
     """
@@ -126,7 +130,13 @@ def kv_layout(
         latent = any(block.attention.latent is not None for block in shape.blocks)
         least = max(block_tokens, LATENT_HYBRID_BLOCK) if latent else block_tokens
         block_tokens = hybrid_block_tokens(state, widest, least=least)
-    return _equal_pages({**attending, **recurrent}, block_tokens, widest * block_tokens, per_token)
+    found = _equal_pages({**attending, **recurrent}, block_tokens, widest * block_tokens, per_token)
+    return replace(found, states=3) if checkpoints and _has_mamba2(shape) else found
+
+
+def _has_mamba2(shape: ModelShape) -> bool:
+    layers = (block.attention.recurrent for block in shape.blocks)
+    return any(one is not None and one.kind == "mamba2" for one in layers)
 
 
 def _one_group(attending: Counted, block_tokens: int, per_token: int) -> KvLayout:

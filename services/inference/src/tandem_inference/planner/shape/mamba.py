@@ -141,7 +141,8 @@ def read_nemotron_h(name: str, family: str, fields: Fields) -> ModelShape:
     }
     blocks = tuple(Block(count, *parts[kind], dims.hidden) for kind, count in kinds.items())
     traits = Traits(lora_vocab=True, rotary="alibi")
-    return assemble(name, family, fields, dims=dims, traits=traits, blocks=blocks)
+    shape = assemble(name, family, fields, dims=dims, traits=traits, blocks=blocks)
+    return replace(shape, tied=False)  # vLLM gives these a head of their own, whatever the config says
 
 
 def _nemotron_mlp(fields: Fields, kinds: Counter[str]) -> FeedForward:
@@ -196,7 +197,8 @@ def read_jamba(name: str, family: str, fields: Fields) -> ModelShape:
         for (attends, is_sparse), count in kinds.items()
     )
     traits = Traits(lora_vocab=True, rotary="alibi")
-    return assemble(name, family, fields, dims=dims, traits=traits, blocks=blocks)
+    shape = assemble(name, family, fields, dims=dims, traits=traits, blocks=blocks)
+    return replace(shape, tied=False)  # vLLM gives these a head of their own, whatever the config says
 
 
 def read_falcon_h1(name: str, family: str, fields: Fields) -> ModelShape:
