@@ -15,9 +15,6 @@ class EngineState(StrEnum):
     FAILED = "failed"
 
 
-SETTLED = frozenset({EngineState.READY, EngineState.ASLEEP, EngineState.FAILED, EngineState.STOPPED})
-"""States in which the next engine of the file may be started: nothing is being loaded now."""
-
 FINE = frozenset({EngineState.READY, EngineState.ASLEEP, EngineState.WAKING})
 """States in which a request is answered, if need be after a wait."""
 

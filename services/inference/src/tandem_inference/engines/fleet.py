@@ -4,17 +4,19 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine
+from tandem_inference.engines.engine_state import FINE
+from tandem_inference.engines.supervised_engine import SupervisedEngine
 from tandem_inference.errors import EngineNotReadyError, UnknownEngineError, UnknownModelError
 
 logger = logging.getLogger(__name__)
 
 
 class Fleet:
-    """The supervised engines, in the order of their file."""
+    """The supervised engines, in the order of their file; `start_order` names them in the order of their start."""
 
-    def __init__(self, engines: Sequence[SupervisedEngine]) -> None:
+    def __init__(self, engines: Sequence[SupervisedEngine], start_order: Sequence[str] | None = None) -> None:
         self.engines = tuple(engines)
+        self._start_order = self.engines if start_order is None else tuple(map(self.named, start_order))
         self._running: list[asyncio.Task[None]] = []
 
     def serving(self, model: str, *, engine: str | None = None) -> tuple[SupervisedEngine, ...]:
@@ -44,8 +46,8 @@ class Fleet:
         raise UnknownEngineError(f"The engine {name[:100]!r} does not exist. Known engines: {known}.")
 
     def first_not_ready(self) -> EngineNotReadyError | None:
-        """The error of the first engine that is not ready, or None when all are."""
-        waiting = [engine for engine in self.engines if engine.state is not EngineState.READY]
+        """The error of the first engine that neither answers nor sleeps; None when all are fine."""
+        waiting = [engine for engine in self.engines if engine.state not in FINE]
         return waiting[0].not_ready() if waiting else None
 
     async def run(self) -> None:
@@ -54,7 +56,7 @@ class Fleet:
         Two engines that start together measure each other's memory as their own. Cancel to stop them all.
         """
         try:
-            for engine in self.engines:
+            for engine in self._start_order:
                 self._running.append(asyncio.create_task(engine.run(), name=f"engine {engine.declared.name}"))
                 await engine.settled.wait()
             await asyncio.gather(*self._running)
