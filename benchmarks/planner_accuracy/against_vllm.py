@@ -45,7 +45,10 @@ def configs() -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         values = AutoConfig.for_model(kind).to_dict()
         made = {key: value for key, value in values.items() if not key.startswith(("_", "transformers_"))}
-        yield f"default {kind}", json.loads(json.dumps({**made, "dtype": "bfloat16", "architectures": [known]}))
+        yield (
+            f"default {kind}",
+            json.loads(json.dumps({**made, "dtype": "bfloat16", "architectures": [known]})),
+        )
 
 
 def short(error: BaseException) -> str:

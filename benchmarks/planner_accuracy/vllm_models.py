@@ -3,6 +3,8 @@
 Needs the inference environment; no GPU and no weights. Comparing is `against_vllm`'s work.
 """
 
+# ruff: noqa: SLF001 - the functions that decide sizes are vLLM's internals, and just those are to be compared with
+
 from __future__ import annotations
 
 import json
@@ -22,6 +24,7 @@ from vllm.distributed import parallel_state
 from vllm.engine.arg_utils import EngineArgs
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.model_executor.models import registry
+from vllm.model_executor.models.config import MODELS_CONFIG_MAP
 from vllm.platforms.interface import Platform
 from vllm.utils.torch_utils import set_default_torch_dtype
 from vllm.v1.attention.backend import MultipleOf
@@ -51,7 +54,7 @@ class _GpuRules(Platform):
     """The platform-independent part of the block-size rules."""
 
     @classmethod
-    def _find_non_ssm_backends(cls, vllm_config: VllmConfig) -> list[Any]:
+    def _find_non_ssm_backends(cls, vllm_config: VllmConfig) -> list[Any]:  # noqa: ARG003 - vLLM's signature
         return [_GpuBackend]
 
 
@@ -109,12 +112,21 @@ def tensor_bytes(model: torch.nn.Module) -> int:
     )
 
 
+def _undo_cpu_state_dtype(settings: VllmConfig) -> None:
+    """The CPU platform keeps every recurrent state in float32; on a GPU the model's own rule holds."""
+    settings.cache_config.mamba_ssm_cache_dtype = "auto"
+    rule = MODELS_CONFIG_MAP.get(settings.model_config.architecture)
+    if rule is not None and settings.model_config.is_hybrid:
+        rule.verify_and_update_config(settings)
+
+
 def cache_geometry(settings: VllmConfig) -> tuple[int, int, int]:
     """Bytes per block, number of groups, and the bytes of one request of full length, by vLLM's own functions."""
     cache = settings.cache_config
     cache.block_size = 16
     cache.kv_cache_layout = "LBNHC"
     cache.mamba_page_size_padded = None
+    _undo_cpu_state_dtype(settings)
     if settings.model_config.is_hybrid:
         _GpuRules._align_hybrid_block_size(settings, _GpuBackend)
     layers = settings.compilation_config.static_forward_context

@@ -96,7 +96,8 @@ def _latent(
         yield Linear("kv down", (down,), shape.hidden, count)
     up = heads * (latent.nope_dim + latent.value_dim)
     yield Linear("kv up", (up,), latent.kv_rank, count)
-    yield Plain("kv up for decoding", latent.kv_rank * up, count)
+    if attention.kind == "mla":
+        yield Plain("kv up for decoding", latent.kv_rank * up, count)
     yield Plain("kv norm", latent.kv_rank, count)
     yield Linear("attention out", (shape.hidden,), heads * latent.value_dim, count)
 

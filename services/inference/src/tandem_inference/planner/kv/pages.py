@@ -23,7 +23,7 @@ def token_bytes(attention: Attention, kv_dtype: str, *, tensor_parallel: int = 1
     Source: vllm/v1/kv_cache_interface.py, AttentionSpec and MLAAttentionSpec.
     """
     size = KV_DTYPES[kv_dtype]
-    if attention.latent is not None:
+    if attention.kind == "mla" and attention.latent is not None:
         return round((attention.latent.kv_rank + attention.latent.rope_dim) * size)
     heads = local_kv_heads(attention, tensor_parallel)
     scales = 8 if kv_dtype.endswith("per_token_head") else 0

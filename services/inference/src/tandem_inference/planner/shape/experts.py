@@ -40,9 +40,7 @@ MIXTURES: Final[dict[str, Mixture]] = {
     "mixtral": Mixture(Traits(lora_vocab=True)),
     "qwen2_moe": Mixture(Traits(qkv_bias=True, scores_own_window=False), shared_gate=True),
     "qwen3_moe": Mixture(
-        Traits(
-            qkv_bias="attention_bias", qk_norm="head", head_dim=128, lora_vocab=True, scores_own_window=False
-        )
+        Traits(qkv_bias="attention_bias", qk_norm="head", lora_vocab=True, scores_own_window=False)
     ),
     "granitemoe": Mixture(Traits(qkv_bias="attention_bias", out_bias="attention_bias", lora_vocab=True)),
     "phimoe": Mixture(

@@ -11,7 +11,9 @@ from tandem_inference.planner.shape.fields import Fields
 from tandem_inference.planner.shape.model import Attention, Block, FeedForward, Latent, ModelShape
 from tandem_inference.planner.shape.traits import Traits
 
-FAMILIES: Final = frozenset({"deepseek_v2", "deepseek_v3", "kimi_k2"})
+FAMILIES: Final = frozenset({"deepseek_v2", "deepseek_v3", "kimi_k2", "minicpm3"})
+EXPANDED: Final = frozenset({"minicpm3"})
+"""Families whose latent vLLM expands before the cache: every head has keys and values, of the keys' width."""
 
 
 def read_latent(name: str, family: str, fields: Fields) -> ModelShape:
@@ -34,6 +36,8 @@ def read_latent(name: str, family: str, fields: Fields) -> ModelShape:
         max_position=fields.count("max_position_embeddings"),
     )
     attention = Attention("mla", heads, 1, dims.head_dim, latent=latent)
+    if family in EXPANDED:
+        attention = replace(attention, kind="full", kv_heads=heads)
     dense = FeedForward(fields.count("intermediate_size"))
     blocks: tuple[Block, ...]
     if fields.raw(*EXPERTS) is None:
