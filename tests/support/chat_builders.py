@@ -19,6 +19,7 @@ from tandem_chat.application.post_message import PostMessage
 from tandem_chat.application.request_feedback import RequestFeedback
 from tandem_chat.application.run_replies import ReplyLimits, ReplyRunner
 from tandem_chat.domain.conversation import Message
+from tandem_chat.domain.persona import DEFAULT_PERSONA, Persona, Personas, Sampling
 from tandem_chat.domain.prompt import PromptMessage
 from tandem_messaging.database import Database, database_now
 from tandem_messaging.outbox import OutboxRow, claim_due
@@ -32,6 +33,7 @@ class PlayedEngine:
     def __init__(self, window_tokens: int = 10_000) -> None:
         self.window_tokens = window_tokens
         self.asked: list[list[PromptMessage]] = []
+        self.asked_how: list[tuple[str | None, Sampling | None]] = []
         self.max_tokens: list[int] = []
         self.open_streams = 0
         self.refusals: list[Exception] = []  # raised one after the other instead of beginning to answer
@@ -49,15 +51,23 @@ class PlayedEngine:
     def fail(self, error: Exception) -> None:
         self._said.put_nowait(error)
 
-    async def count_tokens(self, messages: Sequence[PromptMessage]) -> TokenCount:
+    async def count_tokens(
+        self, messages: Sequence[PromptMessage], *, model: str | None = None
+    ) -> TokenCount:
         words = sum(len(message.content.split()) + MARKUP_TOKENS_PER_MESSAGE for message in messages)
         return TokenCount(words, self.window_tokens)
 
     @asynccontextmanager
     async def stream_reply(
-        self, messages: Sequence[PromptMessage], *, max_tokens: int
+        self,
+        messages: Sequence[PromptMessage],
+        *,
+        max_tokens: int,
+        model: str | None = None,
+        sampling: Sampling | None = None,
     ) -> AsyncIterator[AsyncIterator[ReplyPiece]]:
         self.asked.append(list(messages))
+        self.asked_how.append((model, sampling))
         self.max_tokens.append(max_tokens)
         if self.refusals:
             raise self.refusals.pop(0)
@@ -107,16 +117,20 @@ class Chat:
     feedback: FollowFeedback
 
     @classmethod
-    def on(cls, database: Database, limits: ReplyLimits | None = None) -> "Chat":
+    def on(
+        cls, database: Database, limits: ReplyLimits | None = None, personas: Sequence[Persona] = ()
+    ) -> "Chat":
         store = WatchedStore(database)
         engine = PlayedEngine()
+        plain = Persona(DEFAULT_PERSONA, "Assistant")
+        known = Personas({persona.name: persona for persona in (plain, *personas)})
         runner = ReplyRunner(store, engine, limits or ReplyLimits(max_tokens=100, save_every_seconds=0.02))
         return cls(
             store,
             engine,
             runner,
-            Conversations(store, runner),
-            PostMessage(store, engine, runner),
+            Conversations(store, runner, known),
+            PostMessage(store, engine, runner, known),
             FollowReply(store, runner),
             RequestFeedback(store, reannounce_after=timedelta(seconds=60), on_committed=lambda: None),
             FollowFeedback(store),

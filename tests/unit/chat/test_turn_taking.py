@@ -71,10 +71,10 @@ async def test_message_is_refused_when_a_retry_began_while_its_tokens_were_count
     reply = await _stopped(chat)
     count = chat.engine.count_tokens
 
-    async def retry_first(messages: Any) -> TokenCount:
+    async def retry_first(messages: Any, **how: Any) -> TokenCount:
         monkeypatch.setattr(chat.engine, "count_tokens", count)
         await chat.posting.retry(reply.id)
-        return await count(messages)
+        return await count(messages, **how)
 
     monkeypatch.setattr(chat.engine, "count_tokens", retry_first)
     with pytest.raises(ReplyInProgressError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tandem_chat.adapters.inference import InferenceGateway
+from tandem_chat.adapters.persona_files import load_personas
 from tandem_chat.adapters.sign_in.api_keys import ApiKeys
 from tandem_chat.adapters.sign_in.oidc import OidcTokens
 from tandem_chat.adapters.sql.feedback_rows import mark_queued
@@ -23,6 +24,7 @@ from tandem_chat.application.request_feedback import RequestFeedback
 from tandem_chat.application.run_replies import ReplyLimits, ReplyRunner
 from tandem_chat.application.sweep import Sweeper
 from tandem_chat.domain.allowance import Limits
+from tandem_chat.domain.persona import Personas, Sampling
 from tandem_chat.settings import ChatSettings
 from tandem_contracts import topics
 from tandem_messaging.consumer import Consumer, MakeTopology, event_of
@@ -54,6 +56,7 @@ class Chat:
 
     engine: Engine
     store: Store
+    personas: Personas
     authenticate: Authenticate
     owned_by: Callable[[str], UseCases]
     end_streams: Callable[[], Awaitable[None]]
@@ -63,12 +66,11 @@ class Chat:
 async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
     """Wire the service and run its background loops for as long as the context is open."""
     async with AsyncExitStack() as stack:
+        personas = load_personas(settings.personas_file, default=Sampling(settings.temperature))
         database = Database(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
         token = settings.inference_token.get_secret_value() if settings.inference_token else None
-        engine = InferenceGateway(
-            str(settings.inference_url), settings.model, token, temperature=settings.temperature
-        )
+        engine = InferenceGateway(str(settings.inference_url), settings.model, token)
         stack.push_async_callback(engine.close)
         pubsub = await stack.enter_async_context(connect(settings.pubsub_project))
 
@@ -113,8 +115,8 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
         def owned_by(owner: str) -> UseCases:
             own = store.owned_by(owner)
             return UseCases(
-                conversations=Conversations(own, runner),
-                post_message=PostMessage(own, engine, runner, owner=owner, limits=owner_limits),
+                conversations=Conversations(own, runner, personas),
+                post_message=PostMessage(own, engine, runner, personas, owner=owner, limits=owner_limits),
                 follow_reply=FollowReply(own, runner),
                 request_feedback=RequestFeedback(
                     own,
@@ -126,7 +128,7 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
             )
 
         authenticate = Authenticate(_token_checks(settings, database, stack))
-        yield Chat(engine, store, authenticate, owned_by, end_streams)
+        yield Chat(engine, store, personas, authenticate, owned_by, end_streams)
 
 
 def _owner_limits(settings: ChatSettings) -> Limits:

@@ -67,6 +67,10 @@ class ChatSettings(BaseSettings):
         le=2,
         description="Sampling temperature of replies; empty leaves it to the model's own default.",
     )
+    personas_file: Path | None = Field(
+        default=None,
+        description="TOML file of personas: named presets of system prompt, model or adapter, and sampling.",
+    )
     max_reply_tokens: int = Field(default=512, ge=1, description="Longest reply, in the model's tokens.")
     max_message_chars: int = Field(
         default=8000, ge=1, le=100_000, description="Longest message, in characters."

@@ -13,6 +13,7 @@ import httpx
 from tandem_chat.application.ports import ReplyPiece, TokenCount
 from tandem_chat.domain.allowance import TokenUsage
 from tandem_chat.domain.errors import EngineBrokeOffError, EngineNotReadyError, EngineRefusedError
+from tandem_chat.domain.persona import Sampling
 from tandem_chat.domain.prompt import PromptMessage
 from tandem_telemetry import instrument_client
 
@@ -28,9 +29,7 @@ _CLASS_HEADER = {"X-Tandem-Class": "interactive"}
 class InferenceGateway:
     """The engine, reached over HTTP. Close it with the application."""
 
-    def __init__(
-        self, base_url: str, model: str, token: str | None, *, temperature: float | None = None
-    ) -> None:
+    def __init__(self, base_url: str, model: str, token: str | None) -> None:
         headers = dict(_CLASS_HEADER)
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -44,7 +43,6 @@ class InferenceGateway:
         )
         instrument_client(self._client)
         self._model = model
-        self._sampling = {} if temperature is None else {"temperature": temperature}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -58,8 +56,10 @@ class InferenceGateway:
         if response.status_code != httpx.codes.OK:
             raise _refusal(response.status_code, response.content, response.headers)
 
-    async def count_tokens(self, messages: Sequence[PromptMessage]) -> TokenCount:
-        body = {"model": self._model, "messages": _as_json(messages), "add_generation_prompt": True}
+    async def count_tokens(
+        self, messages: Sequence[PromptMessage], *, model: str | None = None
+    ) -> TokenCount:
+        body = {"model": model or self._model, "messages": _as_json(messages), "add_generation_prompt": True}
         try:
             response = await self._client.post("/tokenize", json=body, timeout=_COUNT_SECONDS)
         except httpx.TransportError as error:
@@ -76,16 +76,21 @@ class InferenceGateway:
 
     @asynccontextmanager
     async def stream_reply(
-        self, messages: Sequence[PromptMessage], *, max_tokens: int
+        self,
+        messages: Sequence[PromptMessage],
+        *,
+        max_tokens: int,
+        model: str | None = None,
+        sampling: Sampling | None = None,
     ) -> AsyncIterator[AsyncIterator[ReplyPiece]]:
         body = {
-            "model": self._model,
+            "model": model or self._model,
             "messages": _as_json(messages),
             "max_tokens": max_tokens,
             "stream": True,
             # Told with every piece, so that the tokens of a reply that is stopped are known too.
             "stream_options": {"include_usage": True, "continuous_usage_stats": True},
-            **self._sampling,
+            **_as_fields(sampling),
         }
         request = self._client.build_request("POST", "/v1/chat/completions", json=body)
         try:
@@ -147,6 +152,15 @@ async def _event_data(response: httpx.Response) -> AsyncIterator[bytes]:
 
 def _as_json(messages: Sequence[PromptMessage]) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _as_fields(sampling: Sampling | None) -> dict[str, Any]:
+    chosen = {} if sampling is None else vars(sampling)
+    return {
+        name: list(value) if name == "stop" else value
+        for name, value in chosen.items()
+        if value not in (None, ())
+    }
 
 
 def _unreachable(error: httpx.TransportError) -> EngineNotReadyError:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from tandem_chat.application.ports import Store
 from tandem_chat.application.run_replies import ReplyRunner
 from tandem_chat.domain.conversation import Conversation, Message
+from tandem_chat.domain.persona import DEFAULT_PERSONA, Personas
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,17 @@ class Page:
 class Conversations:
     """The use cases on conversations as a whole."""
 
-    def __init__(self, store: Store, runner: ReplyRunner) -> None:
+    def __init__(self, store: Store, runner: ReplyRunner, personas: Personas) -> None:
         self._store = store
         self._runner = runner
+        self._personas = personas
 
-    async def create(self, title: str) -> Conversation:
-        """Store a new, empty conversation; an empty title is filled from its first message."""
+    async def create(self, title: str, persona: str = DEFAULT_PERSONA) -> Conversation:
+        """Store a new, empty conversation; an empty title is filled from its first message. Raises UnknownPersonaError."""
+        self._personas.chosen(persona)
         async with self._store.write() as transaction:
             now = await transaction.now()
-            conversation = Conversation(str(uuid4()), title, created_at=now, updated_at=now, message_count=0)
+            conversation = Conversation(str(uuid4()), title, now, now, message_count=0, persona=persona)
             await transaction.add_conversation(conversation)
         return conversation
 

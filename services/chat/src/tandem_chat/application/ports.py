@@ -12,6 +12,7 @@ from typing import Protocol
 from tandem_chat.domain.allowance import Activity, DayOfUsage, TokenUsage
 from tandem_chat.domain.conversation import Conversation, Message, MessageState
 from tandem_chat.domain.feedback import Feedback
+from tandem_chat.domain.persona import Sampling
 from tandem_chat.domain.prompt import PromptMessage
 from tandem_contracts.feedback import FeedbackOutcome, FeedbackRequestedV1
 
@@ -36,8 +37,10 @@ class ReplyPiece:
 class Engine(Protocol):
     """The language model behind the inference gateway."""
 
-    async def count_tokens(self, messages: Sequence[PromptMessage]) -> TokenCount:
-        """Count a prompt with the model's own tokenizer and chat template.
+    async def count_tokens(
+        self, messages: Sequence[PromptMessage], *, model: str | None = None
+    ) -> TokenCount:
+        """Count a prompt with the tokenizer and chat template of `model`, or of the service's own.
 
         Raises:
             EngineNotReadyError: nothing can be counted now.
@@ -45,9 +48,14 @@ class Engine(Protocol):
         """
 
     def stream_reply(
-        self, messages: Sequence[PromptMessage], *, max_tokens: int
+        self,
+        messages: Sequence[PromptMessage],
+        *,
+        max_tokens: int,
+        model: str | None = None,
+        sampling: Sampling | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[ReplyPiece]]:
-        """Generate a reply; leaving the context before the end frees the engine's slot at once.
+        """Generate a reply by `model`, or by the service's own; leaving the context before the end frees the engine's slot at once.
 
         Raises:
             EngineNotReadyError: before the first piece.

@@ -18,6 +18,7 @@ from tandem_chat.domain.errors import (
     ReplyNotRetryableError,
 )
 from tandem_chat.domain.owner import LOCAL_OWNER
+from tandem_chat.domain.persona import Persona, Personas
 from tandem_chat.domain.prompt import PromptMessage, prompt_messages, turn_count, without_oldest_turns
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class PostMessage:
         store: Store,
         engine: Engine,
         runner: ReplyRunner,
+        personas: Personas,
         *,
         owner: str = LOCAL_OWNER,
         limits: Limits = _NO_LIMITS,
@@ -40,6 +42,7 @@ class PostMessage:
         self._store = store
         self._engine = engine
         self._runner = runner
+        self._personas = personas
         self._owner = owner
         self._limits = limits
 
@@ -47,16 +50,17 @@ class PostMessage:
         """Store the message and start its reply; return both.
 
         Raises:
-            ConversationNotFoundError, ReplyInProgressError, MessageTooLongError: nothing was stored.
+            ConversationNotFoundError, ReplyInProgressError, MessageTooLongError, PersonaGoneError: nothing was stored.
             RateLimitedError, TooManyRepliesError, DailyTokensUsedError: nothing was stored.
             EngineNotReadyError: nothing was stored; the same call will work once the engine serves.
         """
         async with self._store.read() as transaction:
-            await transaction.conversation(conversation_id)
+            conversation = await transaction.conversation(conversation_id)
             history = await transaction.messages(conversation_id)
             _require_finished(history)
             await self._require_room(transaction)
-        prompt, max_tokens = await self._fit(prompt_messages(history, content))
+        persona = self._personas.of_conversation(conversation_id, conversation.persona)
+        prompt, max_tokens = await self._fit(persona, history, content)
 
         async with self._store.write() as transaction:
             await transaction.lock_conversation(conversation_id)
@@ -80,7 +84,7 @@ class PostMessage:
                 reply.id, owner=self._runner.owner, until=now + self._runner.lease()
             )
             await transaction.touch_conversation(conversation_id, at=now, title=title_from(content))
-        self._runner.start(reply, prompt, max_tokens=max_tokens, owner=self._owner)
+        self._runner.start(reply, prompt, persona, max_tokens=max_tokens, owner=self._owner)
         return question, reply
 
     async def retry(self, message_id: str) -> Message:
@@ -94,10 +98,12 @@ class PostMessage:
         """
         async with self._store.read() as transaction:
             reply = await transaction.message(message_id)
+            conversation = await transaction.conversation(reply.conversation_id)
             history = await transaction.messages(reply.conversation_id)
             _require_retryable(reply, history)
             await self._require_room(transaction)
-        prompt, max_tokens = await self._fit(prompt_messages(history[:-1]))
+        persona = self._personas.of_conversation(conversation.id, conversation.persona)
+        prompt, max_tokens = await self._fit(persona, history[:-1])
 
         async with self._store.write() as transaction:
             await transaction.lock_conversation(reply.conversation_id)
@@ -110,7 +116,7 @@ class PostMessage:
                 reply.id, owner=self._runner.owner, until=now + self._runner.lease()
             )
             reply = await transaction.message(message_id)
-        self._runner.start(reply, prompt, max_tokens=max_tokens, owner=self._owner)
+        self._runner.start(reply, prompt, persona, max_tokens=max_tokens, owner=self._owner)
         return reply
 
     async def _begin(self, transaction: WriteTransaction) -> None:
@@ -123,16 +129,20 @@ class PostMessage:
         if self._limits != _NO_LIMITS:
             self._limits.require_room(await transaction.activity(self._owner))
 
-    async def _fit(self, prompt: Sequence[PromptMessage]) -> tuple[list[PromptMessage], int]:
+    async def _fit(
+        self, persona: Persona, history: Sequence[Message], question: str | None = None
+    ) -> tuple[list[PromptMessage], int]:
         """Leave out the oldest turns until the prompt and a reply fit; return it and the room for the reply."""
+        prompt = prompt_messages(history, question, system_prompt=persona.system_prompt)
+        longest = min(self._runner.max_tokens, persona.max_tokens or self._runner.max_tokens)
         turns = turn_count(prompt)
         dropped = 0
         while True:
             fitted = without_oldest_turns(prompt, dropped)
-            count = await self._engine.count_tokens(fitted)
+            count = await self._engine.count_tokens(fitted, model=persona.model)
             room = count.window_tokens - count.prompt_tokens
             # At least a quarter of the window stays for the answer, or as much as an answer may take.
-            needed = min(self._runner.max_tokens, count.window_tokens // 4)
+            needed = min(longest, count.window_tokens // 4)
             if room >= needed:
                 break
             if dropped >= turns - 1:
@@ -144,7 +154,7 @@ class PostMessage:
             dropped += max(1, (turns - dropped) // 2) if turns - dropped > 2 else 1
         if dropped:
             logger.info("prompt.trimmed", extra={"dropped_turns": dropped, "turns": turns})
-        return fitted, min(self._runner.max_tokens, room)
+        return fitted, min(longest, room)
 
 
 def _require_finished(history: Sequence[Message]) -> None:

@@ -18,6 +18,7 @@ from tandem_chat.domain.allowance import TokenUsage
 from tandem_chat.domain.conversation import Message, MessageState
 from tandem_chat.domain.errors import EngineBrokeOffError, EngineNotReadyError
 from tandem_chat.domain.owner import LOCAL_OWNER
+from tandem_chat.domain.persona import Persona
 from tandem_chat.domain.prompt import PromptMessage
 from tandem_messaging.errors import PermanentError, TransientError
 from tandem_telemetry import names
@@ -45,6 +46,7 @@ class ReplyLimits:
 @dataclass
 class _Run:
     live: LiveReply
+    persona: Persona
     owner: str
     writing: asyncio.Task[MessageState] = field(init=False)  # may be cancelled at any time
     task: asyncio.Task[None] = field(init=False)  # never cancelled: it stores how the writing ended
@@ -77,12 +79,13 @@ class ReplyRunner:
         self,
         reply: Message,
         prompt: Sequence[PromptMessage],
+        persona: Persona,
         *,
         max_tokens: int,
         owner: str = LOCAL_OWNER,
     ) -> None:
         """Begin to write `reply`, whose row this process has claimed and committed; its tokens are `owner`'s."""
-        run = _Run(LiveReply(), owner)
+        run = _Run(LiveReply(), persona, owner)
         self._runs[reply.id] = run
         run.writing = asyncio.create_task(self._write(reply, prompt, max_tokens, run))
         run.task = asyncio.create_task(self._run(reply, run), name=f"reply-{reply.id}")
@@ -135,7 +138,10 @@ class ReplyRunner:
         started = asyncio.get_running_loop().time()
         while True:
             try:
-                async with self._engine.stream_reply(prompt, max_tokens=max_tokens) as pieces:
+                model, sampling = run.persona.model, run.persona.sampling
+                async with self._engine.stream_reply(
+                    prompt, max_tokens=max_tokens, model=model, sampling=sampling
+                ) as pieces:
                     async for piece in pieces:
                         if piece.text and not run.live.text:
                             _first_token.record(asyncio.get_running_loop().time() - started)

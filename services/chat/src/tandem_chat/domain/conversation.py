@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from tandem_chat.domain.persona import DEFAULT_PERSONA
+
 TITLE_CHARS: Final = 60
 
 
@@ -42,6 +44,7 @@ class Conversation:
     created_at: datetime
     updated_at: datetime
     message_count: int
+    persona: str = DEFAULT_PERSONA
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ PermanentError
 ├── ReplyInProgressError        the conversation's last reply is still being written
 ├── ReplyNotRetryableError      only the last reply, and only one that did not complete
 ├── NothingToJudgeError         feedback asked for before there is any reply
+├── UnknownPersonaError         no persona is configured under this name
+├── PersonaGoneError            the conversation's persona is not configured any more
 ├── EngineRefusedError          the engine calls the request itself wrong
 └── UnauthenticatedError        no token, or one that is wrong, expired or revoked
 TransientError
@@ -48,6 +50,14 @@ class ReplyNotRetryableError(PermanentError):
 
 class NothingToJudgeError(PermanentError):
     """The conversation holds no reply with text yet."""
+
+
+class UnknownPersonaError(PermanentError):
+    """No persona has this name."""
+
+
+class PersonaGoneError(PermanentError):
+    """The conversation was made with a persona that is no longer configured."""
 
 
 class EngineRefusedError(PermanentError):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from tandem_chat.adapters.persona_files import load_personas
+from tandem_chat.domain.persona import Sampling
 from tandem_chat.entrypoints.key_commands import add_key_commands, run_key_command
 from tandem_chat.settings import ChatSettings
 from tandem_telemetry import configure_telemetry
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "keys":
         return run_key_command(settings, options)
     try:
+        load_personas(
+            settings.personas_file, default=Sampling()
+        )  # a broken file is told here, before anything starts
         telemetry = configure_telemetry("chat")
     except ValueError as error:
         print(f"tandem-chat: {error}", file=sys.stderr)

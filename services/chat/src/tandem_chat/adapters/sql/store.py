@@ -89,6 +89,7 @@ class SqlTransaction(FeedbackRows, UsageRows):
                 created_at=conversation.created_at,
                 updated_at=conversation.updated_at,
                 owner=self._owner or LOCAL_OWNER,
+                persona=conversation.persona,
             )
         )
 
@@ -235,6 +236,7 @@ def _conversation(row: Row[Any]) -> Conversation:
         created_at=row.created_at,
         updated_at=row.updated_at,
         message_count=row.message_count,
+        persona=row.persona,
     )
 
 

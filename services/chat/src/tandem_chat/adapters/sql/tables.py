@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 
 from tandem_chat.domain.owner import LOCAL_OWNER
+from tandem_chat.domain.persona import DEFAULT_PERSONA
 from tandem_messaging.database import UtcDateTime
 from tandem_messaging.inbox import inbox_table
 from tandem_messaging.outbox import outbox_table
@@ -37,6 +38,7 @@ conversations = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("owner", String(255), nullable=False, server_default=LOCAL_OWNER),
+    Column("persona", String(64), nullable=False, server_default=DEFAULT_PERSONA),
     Index(None, "owner", "updated_at", "id"),
 )
 

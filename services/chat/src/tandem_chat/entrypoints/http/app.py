@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from tandem_chat import __version__
 from tandem_chat.bootstrap import bootstrap
-from tandem_chat.entrypoints.http import conversations, feedback, health, replies, usage
+from tandem_chat.entrypoints.http import conversations, feedback, health, personas, replies, usage
 from tandem_chat.entrypoints.http.body_limit import BodyLimit
 from tandem_chat.entrypoints.http.documentation import problem_schemas
 from tandem_chat.entrypoints.http.problems import install_problem_handlers
@@ -43,7 +43,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
     )
     app.state.settings = settings
     install_problem_handlers(app)
-    for module in (conversations, replies, feedback, usage, health):
+    for module in (conversations, personas, replies, feedback, usage, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
 

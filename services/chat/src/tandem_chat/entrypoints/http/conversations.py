@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from tandem_chat.domain.errors import ConversationNotFoundError
+from tandem_chat.domain.errors import ConversationNotFoundError, UnknownPersonaError
 from tandem_chat.entrypoints.http.cursor import decode_cursor, encode_cursor
 from tandem_chat.entrypoints.http.dependencies import ResourceId, UseCasesDep
 from tandem_chat.entrypoints.http.documentation import problems
@@ -19,12 +19,13 @@ from tandem_chat.entrypoints.http.schemas import (
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"], responses=problems())
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems(UnknownPersonaError))
 async def create_conversation(
     use_cases: UseCasesDep, response: Response, body: NewConversation | None = None
 ) -> ConversationBody:
     """Create an empty conversation."""
-    conversation = await use_cases.conversations.create((body or NewConversation()).title)
+    wanted = body or NewConversation()
+    conversation = await use_cases.conversations.create(wanted.title, wanted.persona)
     response.headers["Location"] = f"/v1/conversations/{conversation.id}"
     return ConversationBody.of(conversation)
 

@@ -25,6 +25,8 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.ReplyInProgressError: (409, "reply_in_progress"),
     errors.ReplyNotRetryableError: (409, "reply_not_retryable"),
     errors.NothingToJudgeError: (409, "nothing_to_judge"),
+    errors.UnknownPersonaError: (422, "unknown_persona"),
+    errors.PersonaGoneError: (409, "persona_gone"),
     errors.EngineRefusedError: (502, "engine_refused"),
     errors.UnauthenticatedError: (401, "unauthenticated"),
     errors.SignInUnavailableError: (503, "sign_in_unavailable"),
@@ -49,7 +51,8 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
 def problem_of(error: TandemError, instance: str | None = None) -> Problem:
     """Describe an expected error as a problem; a class that the table lacks is a defect and raises KeyError."""
     status, code = PROBLEMS[type(error)]
-    fields = (FieldError(field="content", message=str(error)),) if code == "message_too_long" else ()
+    field = {"message_too_long": "content", "unknown_persona": "persona"}.get(code)
+    fields = (FieldError(field=field, message=str(error)),) if field else ()
     return Problem(
         title=HTTPStatus(status).phrase,
         status=status,

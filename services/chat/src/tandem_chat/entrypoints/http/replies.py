@@ -18,6 +18,7 @@ from tandem_chat.domain.errors import (
     EngineRefusedError,
     MessageNotFoundError,
     MessageTooLongError,
+    PersonaGoneError,
     ReplyInProgressError,
     ReplyNotRetryableError,
 )
@@ -65,6 +66,7 @@ async def _existing(use_cases: UseCasesDep, message_id: ResourceId) -> Message:
         ConversationNotFoundError,
         ReplyInProgressError,
         MessageTooLongError,
+        PersonaGoneError,
         *LIMIT_ERRORS,
         EngineRefusedError,
         EngineNotReadyError,
@@ -88,6 +90,7 @@ async def post_message(
         ReplyInProgressError,
         ReplyNotRetryableError,
         MessageTooLongError,
+        PersonaGoneError,
         *LIMIT_ERRORS,
         EngineRefusedError,
         EngineNotReadyError,

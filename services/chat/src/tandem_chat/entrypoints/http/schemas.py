@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tandem_chat.domain.conversation import Conversation, Message
 from tandem_chat.domain.feedback import Feedback
+from tandem_chat.domain.persona import DEFAULT_PERSONA
 from tandem_contracts.feedback import FeedbackResult, RubricRef
 
 
@@ -37,6 +38,9 @@ class NewConversation(_Input):
 
     title: StorableText = Field(
         default="", max_length=200, description="Left empty, the first message gives it."
+    )
+    persona: StorableText = Field(
+        default=DEFAULT_PERSONA, max_length=64, description="Who answers; GET /v1/personas lists them."
     )
 
 
@@ -92,6 +96,7 @@ class ConversationBody(BaseModel):
     created_at: datetime
     updated_at: datetime
     message_count: int
+    persona: str
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
