@@ -75,6 +75,12 @@ class FeedbackSettings(BaseSettings):
     rubrics_dir: Path | None = Field(
         default=None, description="Folder with rubric files of your own, beside those that ship."
     )
+    batch_in_flight: int = Field(
+        default=16,
+        ge=1,
+        le=10_000,
+        description="Judgements of one batch that stand in the queue at once; the others let new requests go first.",
+    )
     deadline_seconds: float = Field(
         default=86_400,
         gt=0,

@@ -51,9 +51,7 @@ class RunBatches:
         )
         pinned = definition.model_copy(update={"variants": variants})
         async with self._store.write() as transaction:
-            return await _status(
-                transaction, await transaction.add_batch(batch_id or uuid4().hex, pinned)
-            )
+            return await _status(transaction, await transaction.add_batch(batch_id or uuid4().hex, pinned))
 
     async def newest(self, *, limit: int) -> Sequence[BatchStatus]:
         """Return the newest batches, newest first."""

@@ -1,13 +1,16 @@
 """A batch: stored conversations judged once more, by one rubric and model or by two that are to be compared."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from tandem_contracts.feedback import FeedbackRequestedV1, RubricRef
 from tandem_contracts.feedback.v1 import Identifier
+
+# Databases and time zones disagree on what lies further out.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class Variant(BaseModel):
@@ -33,8 +36,12 @@ class Selection(BaseModel):
     conversation_ids: tuple[Identifier, ...] | None = Field(
         default=None, min_length=1, max_length=1000, description="These only; all if absent."
     )
-    received_from: AwareDatetime | None = Field(default=None, description="Requests received at or after.")
-    received_until: AwareDatetime | None = Field(default=None, description="Requests received before.")
+    received_from: AwareDatetime | None = Field(
+        default=None, ge=_EARLIEST, le=_LATEST, description="Requests received at or after."
+    )
+    received_until: AwareDatetime | None = Field(
+        default=None, ge=_EARLIEST, le=_LATEST, description="Requests received before."
+    )
 
 
 class BatchDefinition(BaseModel):

@@ -58,13 +58,21 @@ class SqlEvaluationTransaction(SqlTransaction):
             "cursor": "",
             "created_at": now,
         }
-        await insert_if_new(self._session, batches, batches.c.id, values)
+        if await insert_if_new(self._session, batches, batches.c.id, values):
+            await self._require_unused(batch_id)
         batch = await self.batch(batch_id)
         if batch.definition != definition:
             raise BatchMismatchError(
                 f"batch {batch_id}: came before with another definition, and that one stands; use a new id for a new batch"
             )
         return batch
+
+    async def _require_unused(self, batch_id: str) -> None:
+        used = select(jobs.c.request_id).where(jobs.c.batch_id == batch_id).limit(1)
+        if (await self._session.execute(used)).first() is not None:
+            raise BatchMismatchError(
+                f"batch {batch_id}: other requests name it; use a new id for a new batch"
+            )
 
     async def batch(self, batch_id: str) -> Batch:
         row = (await self._session.execute(select(batches).where(batches.c.id == batch_id))).one_or_none()

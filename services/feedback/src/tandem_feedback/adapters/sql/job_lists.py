@@ -57,6 +57,7 @@ class JobLists:
         rerun = (await self._session.execute(known)).one_or_none()
         if not found and rerun is None:
             raise BatchNotFoundError(f"batch {batch_id}: not found, no request names it")
-        feeding = rerun is not None and rerun.state == BatchState.FEEDING
-        waiting = max(0, rerun.total - sum(found.values())) if feeding else 0
+        waiting = 0
+        if rerun is not None and rerun.state == BatchState.FEEDING:
+            waiting = max(0, rerun.total - sum(found.values()))
         return Progress(batch_id, {state: found.get(state, 0) for state in JobState}, waiting)

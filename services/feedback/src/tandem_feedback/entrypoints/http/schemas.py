@@ -83,14 +83,19 @@ class ProgressBody(BaseModel):
     batch_id: str
     total: int
     states: dict[str, int] = Field(description="How many requests are in which state.")
-    finished: bool = Field(description="Every request so far has its outcome.")
+    waiting: int = Field(description="Re-runs that are not in the queue yet.")
+    finished: bool = Field(description="Every request so far has its outcome, and none is waiting.")
 
     @classmethod
     def of(cls, progress: Progress) -> Self:
         """Show `progress`."""
         states = {state.value: count for state, count in progress.states.items()}
         return cls(
-            batch_id=progress.batch_id, total=progress.total, states=states, finished=progress.is_final
+            batch_id=progress.batch_id,
+            total=progress.total,
+            states=states,
+            waiting=progress.waiting,
+            finished=progress.is_final,
         )
 
 
