@@ -27,7 +27,7 @@ class Face:
     def __init__(self, bench: FeedbackBench, **settings: Any) -> None:
         self.bench = bench
         app = create_app(FeedbackSettings(_env_file=None, **settings))
-        app.state.worker = a_worker(bench.store, FakeEngine())
+        app.state.worker = a_worker(bench.database, FakeEngine())
         self.transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=self.transport, base_url="http://feedback")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tandem_contracts import topics
 from tandem_contracts.envelope import UnreadableEventError
-from tandem_feedback.adapters.dead_letters import DeadLetters
+from tandem_feedback.adapters.dead_letters import DeadLetterSender
 from tandem_messaging.errors import PermanentError, TopologyMissingError, TransientError
 from tandem_messaging.memory import InMemoryBroker
 from tandem_messaging.ports import ReceivedMessage
@@ -31,7 +31,7 @@ def poison(**attributes: str) -> ReceivedMessage:
 async def test_letter_holds_the_message_and_the_reason(broker: InMemoryBroker) -> None:
     make_dead_topic(broker)
     message = poison(**{"ce-type": "feedback.requested.v1", "googclient_x": "set by Pub/Sub"})
-    await DeadLetters(broker).send(message, UnreadableEventError("data: no JSON"))
+    await DeadLetterSender(broker).send(message, UnreadableEventError("data: no JSON"))
     (letter,) = await broker.pull(READER, 10)
     assert letter.data == message.data
     found = dict(letter.attributes)
@@ -48,7 +48,7 @@ async def test_letter_holds_the_message_and_the_reason(broker: InMemoryBroker) -
 
 async def test_reason_is_cut_to_what_pubsub_takes_and_stays_text(broker: InMemoryBroker) -> None:
     make_dead_topic(broker)
-    await DeadLetters(broker).send(poison(), PermanentError("설" * 1000))
+    await DeadLetterSender(broker).send(poison(), PermanentError("설" * 1000))
     (letter,) = await broker.pull(READER, 10)
     reason = letter.attributes["tandem-dead-reason"]
     assert 1000 < len(reason.encode()) <= 1024
@@ -61,7 +61,7 @@ async def test_sender_is_told_to_wait_when_the_topic_is_missing_and_finds_it_mad
     async def make() -> None:
         make_dead_topic(broker)
 
-    letters = DeadLetters(broker, make)
+    letters = DeadLetterSender(broker, make)
     with pytest.raises(TransientError):
         await letters.send(poison(), PermanentError("bad"))
     await letters.send(poison(), PermanentError("bad"))
@@ -70,4 +70,4 @@ async def test_sender_is_told_to_wait_when_the_topic_is_missing_and_finds_it_mad
 
 async def test_missing_topic_is_told_when_nobody_may_make_it(broker: InMemoryBroker) -> None:
     with pytest.raises(TopologyMissingError):
-        await DeadLetters(broker).send(poison(), PermanentError("bad"))
+        await DeadLetterSender(broker).send(poison(), PermanentError("bad"))

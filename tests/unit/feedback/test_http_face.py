@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tandem_contracts.problem import Problem
+from tandem_feedback.adapters.sql.store import SqlStore
 from tandem_feedback.domain import errors
 from tandem_feedback.entrypoints.http.app import create_app
 from tandem_feedback.entrypoints.http.problems import PROBLEMS
@@ -24,7 +25,7 @@ class Face:
     def __init__(self, bench: FeedbackBench) -> None:
         self.bench, self.engine = bench, FakeEngine()
         app = create_app(FeedbackSettings(_env_file=None))
-        app.state.worker = a_worker(bench.store, self.engine)
+        app.state.worker = a_worker(bench.database, self.engine)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://feedback")
 
@@ -87,10 +88,10 @@ async def test_wrong_method_is_a_problem_document_that_names_the_right_one(face:
 async def test_defect_is_a_problem_document_that_gives_nothing_away(
     face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> Any:
+    def fail(_: object) -> Any:
         raise RuntimeError("password: hunter2")
 
-    monkeypatch.setattr(face.bench.store, "read", fail)
+    monkeypatch.setattr(SqlStore, "read", fail)
     problem, _ = await face.problem("/v1/feedback/r-1")
     assert problem.code == "internal_error"
     assert "hunter2" not in problem.model_dump_json()
@@ -114,10 +115,10 @@ async def test_worker_is_not_ready_and_says_when_to_ask_again_while_the_engine_i
 async def test_worker_is_not_ready_while_the_database_is_away(
     face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> Any:
+    def fail(_: object) -> Any:
         raise DatabaseUnavailableError("the database cannot be used now", retry_after=2)
 
-    monkeypatch.setattr(face.bench.store, "read", fail)
+    monkeypatch.setattr(SqlStore, "read", fail)
     problem, headers = await face.problem("/ready")
     assert (problem.status, problem.code, headers["Retry-After"]) == (503, "database_unavailable", "2")
 

@@ -1,10 +1,15 @@
-"""Sends what cannot be served to the dead-letter topic, with the reason and where it came from attached."""
+"""What cannot be served, as messages of the dead-letter topic: sent with the reason and origin attached, and read back."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel, ValidationError
 
 from tandem_contracts import topics
+from tandem_contracts.feedback.v1 import Identifier
+from tandem_feedback.domain.dead_letter import Death
 from tandem_messaging.errors import PermanentError, TopologyMissingError, TransientError
 from tandem_messaging.ports import OutgoingMessage, Publisher, ReceivedMessage
 
@@ -13,9 +18,19 @@ logger = logging.getLogger(__name__)
 # Pub/Sub's own bound on an attribute's value.
 _MAX_ATTRIBUTE_BYTES = 1024
 UNREADABLE = "unreadable"
+_DELIVERY_LIMIT = "delivery_limit"
+_UNKNOWN = "unknown"
+_UNEXPLAINED = {
+    True: "delivered too often without being finished; Pub/Sub itself sent it to the dead letters",
+    False: "published to the dead-letter topic without a reason",
+}
+# Attributes that a message did not have in life.
+_ADDED = ("tandem-dead-", "tandem-replay", "CloudPubSubDeadLetter", "goog")
+REPLAY_OF = "tandem-replay-of"
+REPLAYS = "tandem-replays"
 
 
-class DeadLetters:
+class DeadLetterSender:
     """Publishes to the dead-letter topic; raises TransientError when it cannot, so that the message stays held."""
 
     def __init__(
@@ -47,3 +62,44 @@ class DeadLetters:
             await self._make_topology()
             raise TransientError("the dead-letter topic was missing and has been made") from missing
         logger.error("message.dead", extra={"message_id": message.message_id, "reason": reason})
+
+
+def death_of(message: ReceivedMessage) -> Death:
+    """Read a message of the dead-letter topic: sent there by a worker, or by Pub/Sub after its own limit of deliveries."""
+    told = message.attributes
+    sent_by_worker = "tandem-dead-message-id" in told
+    counted = told.get("tandem-dead-attempts") or told.get("CloudPubSubDeadLetterSourceDeliveryCount", "")
+    by_pubsub = "CloudPubSubDeadLetterSourceSubscription" in told
+    code = told.get("tandem-dead-code") or (_DELIVERY_LIMIT if by_pubsub else _UNKNOWN)
+    key = f"{told.get('tandem-dead-subscription', '')}/{told.get('tandem-dead-message-id', '')}"
+    return Death(
+        key=(key if sent_by_worker else f"pubsub/{message.message_id}")[:255],
+        code=code[:64],
+        reason=told.get("tandem-dead-reason") or _UNEXPLAINED[code == _DELIVERY_LIMIT],
+        attempts=int(counted) if re.fullmatch("[0-9]{1,9}", counted) else 0,
+        origin=told.get("ce-source", "unknown")[:255],
+        request_id=_request_id(message.data),
+        data=message.data,
+        attributes={name: text for name, text in told.items() if not name.startswith(_ADDED)},
+        died_at=_time(told.get("tandem-dead-time", "")),
+        replay_of=told.get(REPLAY_OF),
+    )
+
+
+def _request_id(data: bytes) -> str | None:
+    try:
+        return _Named.model_validate_json(data).request_id
+    except ValidationError:
+        return None
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.utcoffset() == timedelta(0) else None
+
+
+class _Named(BaseModel):
+    request_id: Identifier

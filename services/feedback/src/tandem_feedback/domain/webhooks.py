@@ -1,11 +1,78 @@
-"""Which webhook addresses are allowed at all: https, on a host that the operator listed. Resolving is left to the adapter."""
+"""Webhooks: which addresses are allowed at all, what became of a delivery, and when to try again. Resolving is the adapter's."""
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
 from urllib.parse import urlsplit
 
 from tandem_feedback.domain.errors import WebhookRefusedError
 
 _HTTPS_PORT = 443
+# With the pauses below, the last attempt comes three to four hours after the first one.
+MAX_ATTEMPTS: Final = 12
+_FIRST_PAUSE = timedelta(seconds=10)
+_LONGEST_PAUSE = timedelta(hours=1)
+
+
+class DeliveryState(StrEnum):
+    """How far a delivery is."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An outcome on its way to a webhook; `attempts` includes the one that it was claimed for."""
+
+    id: str
+    request_id: str
+    url: str
+    event_type: str
+    body: bytes
+    state: DeliveryState
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one attempt; no status when there was no answer at all."""
+
+    status: int | None
+    detail: str
+
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True)
+class LoggedAttempt:
+    """One line of the delivery log."""
+
+    number: int
+    at: datetime
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class LoggedDelivery:
+    """A delivery and all its attempts."""
+
+    delivery: Delivery
+    attempts: Sequence[LoggedAttempt]
+
+
+def pause_after(attempts: int) -> timedelta:
+    """Return how long to wait after the given number of attempts (from 1), jitter included."""
+    growth: int = 2 ** min(attempts - 1, 20)
+    return min(_FIRST_PAUSE * growth, _LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
 
 class WebhookHosts:
@@ -24,9 +91,8 @@ class WebhookHosts:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or _HTTPS_PORT
         except ValueError:
-            host, port = "", 0
-            parts = urlsplit("")
-        if parts.scheme != "https" or not host or parts.username is not None or parts.password is not None:
+            parts, host, port = urlsplit(""), "", 0
+        if parts.scheme != "https" or not host or "@" in parts.netloc:
             raise WebhookRefusedError(
                 "webhook_url: expected https://host/path without a user name, got something else"
             )

@@ -1,4 +1,4 @@
-"""The command line: `tandem-feedback serve`, `migrate` and, for the emulator, `topology`."""
+"""The command line: `tandem-feedback serve`, `migrate`, `dlq` for dead letters and, for the emulator, `topology`."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tandem_feedback.domain.rubric import RubricFileError
+from tandem_feedback.entrypoints.dlq import CommandError, add_dlq_commands, run_dlq
 from tandem_feedback.settings import FeedbackSettings
 from tandem_messaging.errors import TandemError
 from tandem_telemetry import configure_telemetry
@@ -27,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("serve", help="work on requests until told to stop")
     commands.add_parser("migrate", help="bring the database to the current schema")
     commands.add_parser("topology", help="make topics and subscriptions on the Pub/Sub emulator")
-    command = parser.parse_args(arguments).command
+    add_dlq_commands(commands)
+    parsed = parser.parse_args(arguments)
     try:
         settings = FeedbackSettings()
     except ValidationError as error:
@@ -44,13 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tandem-feedback: {error}", file=sys.stderr)
         return 2
     try:
-        {"serve": serve, "migrate": migrate, "topology": topology}[command](settings)
-    except (TandemError, RubricFileError) as error:
+        _run(parsed, settings)
+    except (TandemError, RubricFileError, CommandError) as error:
         print(f"tandem-feedback: {error}", file=sys.stderr)
         return 1
     finally:
         telemetry.shutdown()
     return 0
+
+
+def _run(parsed: argparse.Namespace, settings: FeedbackSettings) -> None:
+    if parsed.command == "dlq":
+        run_dlq(settings, parsed)
+    else:
+        {"serve": serve, "migrate": migrate, "topology": topology}[parsed.command](settings)
 
 
 def serve(settings: FeedbackSettings) -> None:

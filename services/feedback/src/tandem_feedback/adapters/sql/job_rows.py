@@ -62,6 +62,19 @@ def outcome_values(outcome: FeedbackOutcome) -> dict[str, Any]:
     }
 
 
+def reopened_values(job: Job, now: datetime) -> dict[str, Any]:
+    """Return what makes a failed job wait again, with as many attempts and as much time as it had at first."""
+    patience = job.deadline_at - job.received_at if job.deadline_at else None
+    return {
+        "state": JobState.QUEUED.value,
+        "attempts": 0,
+        "outcome_type": None,
+        "outcome": None,
+        "finished_at": None,
+        "deadline_at": now + patience if patience is not None else None,
+    }
+
+
 def job_of(row: Row[Any]) -> Job:
     """Read a row of `jobs`."""
     outcome = OUTCOME_MODELS[row.outcome_type].model_validate_json(row.outcome) if row.outcome else None

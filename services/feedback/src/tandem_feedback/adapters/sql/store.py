@@ -19,15 +19,17 @@ from tandem_feedback.adapters.sql.job_rows import (
     job_of,
     new_job_values,
     outcome_values,
+    reopened_values,
 )
 from tandem_feedback.adapters.sql.tables import cancellations, job_changes, jobs, outbox
-from tandem_feedback.adapters.sql.webhook_rows import add_webhook
+from tandem_feedback.adapters.sql.webhook_queue import add_webhook
 from tandem_feedback.application.jobs_port import Accepted
 from tandem_feedback.domain.errors import (
     AttemptPausedError,
     JobNotFoundError,
     JobTakenError,
     RequestMismatchError,
+    TooManyAttemptsError,
 )
 from tandem_feedback.domain.job import Claim, Job, JobState
 from tandem_feedback.domain.outcomes import deadline_exceeded
@@ -156,6 +158,22 @@ class SqlTransaction(JobLists):
             return job
         await self._conclude(await self._cancelled(job), _is_open(request_id))
         return await self.job(request_id)
+
+    async def reopen(self, request_id: str) -> None:
+        """Let a job be tried anew that failed after too many attempts; any other one stays as it is."""
+        now = await self.now()
+        try:
+            job = job_of(await self._row(request_id, lock=True))
+        except JobNotFoundError:
+            return
+        if getattr(job.outcome, "code", None) != TooManyAttemptsError.code:
+            return
+        await self._session.execute(
+            update(jobs)
+            .where(jobs.c.request_id == request_id)
+            .values(**reopened_values(job, now), touched_at=now)
+        )
+        await self._note(request_id, JobState.QUEUED, "replayed from the dead letters", now=now, attempts=0)
 
     async def announce(self, outcome: FeedbackOutcome) -> None:
         await enqueue(self._session, outbox, topics.FEEDBACK_RESULTS, Envelope.of(outcome, source=SOURCE))

@@ -9,12 +9,32 @@ from fastapi import FastAPI
 from tandem_contracts.problem import Problem
 from tandem_feedback import __version__
 from tandem_feedback.bootstrap import bootstrap
-from tandem_feedback.entrypoints.http import batches, bulk, feedback, health
+from tandem_feedback.entrypoints.http import (
+    batches,
+    bulk,
+    dead_letters,
+    feedback,
+    health,
+    human_scores,
+    reruns,
+    rubrics,
+    webhooks,
+)
 from tandem_feedback.entrypoints.http.documentation import schemas
+from tandem_feedback.entrypoints.http.evaluation_schemas import NewBatch, NewHumanScore
 from tandem_feedback.entrypoints.http.problems import install_problem_handlers
 from tandem_feedback.entrypoints.http.schemas import NewFeedback
 from tandem_feedback.settings import FeedbackSettings
 from tandem_telemetry import instrument_app
+
+_BODIES = (
+    NewFeedback,
+    NewBatch,
+    NewHumanScore,
+    dead_letters.LetterEdit,
+    dead_letters.ReplayAll,
+    dead_letters.PurgeAll,
+)
 
 
 def create_app(settings: FeedbackSettings) -> FastAPI:
@@ -36,7 +56,7 @@ def create_app(settings: FeedbackSettings) -> FastAPI:
     )
     app.state.settings = settings
     install_problem_handlers(app)
-    for module in (bulk, feedback, batches, health):
+    for module in (bulk, feedback, webhooks, batches, reruns, human_scores, rubrics, dead_letters, health):
         app.include_router(module.router)
     instrument_app(app)
     return app
@@ -45,5 +65,5 @@ def create_app(settings: FeedbackSettings) -> FastAPI:
 class _Feedback(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
-        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas(Problem, NewFeedback))
+        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas(Problem, *_BODIES))
         return document
