@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 TANDEM := PYTHONPATH=local/src $(PYTHON) -m tandem_local
 DEV := .venvs/dev/bin
-CODE := libs services local tests $(if $(wildcard benchmarks/*.py benchmarks/*/*.py),benchmarks)
+CODE := libs services local tests docker $(if $(wildcard benchmarks/*.py benchmarks/*/*.py),benchmarks)
 
 help: ## List the targets
 	@awk -f local/help.awk $(MAKEFILE_LIST)
@@ -14,6 +14,23 @@ help: ## List the targets
 ##@ Use
 run: ## Run all of Tandem on this machine until Ctrl-C (ports: TANDEM_CHAT_PORT=... make run)
 	@exec env $(TANDEM) run
+
+##@ Containers
+.PHONY: up down logs images images-test
+up: ## Build and start all of Tandem in containers: make up PROFILE=gpu, or PROFILE="cpu observability"
+	@exec $(PYTHON) docker/stack.py up $(PROFILE)
+
+down: ## Stop and remove the containers; conversations stay in their volumes
+	@exec $(PYTHON) docker/stack.py down
+
+logs: ## Follow what the containers print
+	@exec $(PYTHON) docker/stack.py logs
+
+images: ## Build the images of a profile: make images PROFILE=gpu
+	@exec $(PYTHON) docker/stack.py images $(PROFILE)
+
+images-test: ## Build the images and run the compose stack with a stub engine; skips, and says why, where no engine can be had
+	@$(TANDEM) test images
 
 ##@ Set up
 setup: ## Make the virtual environments; one alone: make setup S=chat

@@ -73,6 +73,8 @@ class Builder:
         ordered = self._log.with_suffix(".requirements")
         ordered.write_text(scarce_first(lock.read_text()))
         self._run([str(environment.python), *INSTALL, *extra, "--require-hashes", "-r", str(ordered)])
+        if not environment.projects:
+            return
         self._say("installs this checkout's own projects")
         editable = [word for project in environment.projects for word in ("-e", str(ROOT / project))]
         self._run([str(environment.python), *INSTALL, "--no-build-isolation", *editable])

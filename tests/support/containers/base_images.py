@@ -5,6 +5,8 @@ They come from Debian's packages and from what this machine has installed; the o
 
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tandem_local.complaint import ComplaintError
@@ -22,19 +24,23 @@ _LEFT_OUT = ("man", "doc", "locale", "info")
 _DEBIAN_SECONDS = 600
 
 
-def make_base_images(podman: Podman) -> None:
-    """Make those that are missing. Takes about a minute, and next to nothing when they are there.
+def base_images(podman: Podman) -> list[Callable[[], None]]:
+    """Return the steps that make what is missing: the first alone, then the others in any order or at once.
 
-    Raises:
-        NoEngineError: Debian's packages, Java or the Pub/Sub emulator cannot be had here.
-        BuildError: A stand-in's build failed.
+    They take about a minute, and next to nothing when the images are there. They raise NoEngineError when Debian's packages,
+    Java or the Pub/Sub emulator cannot be had here, and BuildError.
     """
-    if not podman.has_image(PYTHON):
-        _make_python(podman)
-    if not podman.has_image(POSTGRES):
-        podman.build(POSTGRES, _STANDINS / "postgres")
-    if not podman.has_image(PUBSUB):
-        _make_pubsub(podman)
+    makers = {
+        PYTHON: partial(_make_python, podman),
+        POSTGRES: partial(podman.build, POSTGRES, _STANDINS / "postgres"),
+        PUBSUB: partial(_make_pubsub, podman),
+    }
+    return [partial(_make_missing, podman, tag, make) for tag, make in makers.items()]
+
+
+def _make_missing(podman: Podman, tag: str, make: Callable[[], None]) -> None:
+    if not podman.has_image(tag):
+        make()
 
 
 def _make_python(podman: Podman) -> None:

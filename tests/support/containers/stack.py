@@ -27,7 +27,7 @@ while sleep 1; do
   for container in $(podman ps --quiet); do timeout 10 podman healthcheck run "$container"; done
 done >/dev/null 2>&1
 """
-_UP_SECONDS = 90
+_UP_SECONDS = 240
 _START_SECONDS = 30
 
 
@@ -38,14 +38,13 @@ class StackError(Exception):
 class Stack:
     """Compose files in running namespaces. Commands given to `inside` see its loopback and its containers."""
 
-    def __init__(
-        self, podman: Podman, compose: Path, files: Sequence[Path], environment: dict[str, str]
-    ) -> None:
+    def __init__(self, podman: Podman, compose: Path, files: Sequence[Path], secrets: Path) -> None:
         self._podman = podman
+        self.secrets = secrets
         self._words = [str(compose), *(word for file in files for word in ("--file", str(file)))]
         self._environment = {
             **podman.state.environment,
-            **environment,
+            "TANDEM_SECRETS": str(secrets),
             "DOCKER_HOST": f"unix://{_SOCKET}",
             "STATE": str(podman.state.folder),
         }
