@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from tandem_inference.planner.engine import EngineFlags
 from tandem_inference.planner.errors import InvalidValueError, UnreadableConfigError
 from tandem_inference.planner.mistakes import in_words
+from tandem_inference.planner.several.unplanned import refuse_unplanned
 
 LARGEST_FILE_BYTES = 1024 * 1024
 MOST_ENGINES = 16
@@ -150,10 +151,19 @@ def _flags_in(words: tuple[str, ...]) -> dict[str, Any]:
     ]
     for flag, value in pairwise(split):
         if flag in _FLAGS:
-            found[_FLAGS[flag]] = value
+            found[_FLAGS[flag]] = _plain_number(value)
     if "--enforce-eager" in split:
         found["enforce_eager"] = True
     return found
+
+
+def _plain_number(text: str) -> str:
+    """The shorthand of whole numbers that vLLM takes: `8k` is 8000 and `8K` 8192; anything else stays as it is."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([kmgKMG])", text)
+    if not match:
+        return text
+    step = 1000 if match[2].islower() else 1024
+    return str(int(float(match[1]) * step ** (" kmg".index(match[2].lower()))))
 
 
 def explain(error: ValidationError) -> InvalidValueError:
@@ -179,11 +189,13 @@ def read_engines(values: Any) -> tuple[EngineView, ...]:
         )
     found = []
     for position, one in enumerate(listed):
+        where = f"engines.{position}"
         try:
+            if isinstance(one, dict):
+                refuse_unplanned(one)
             found.append(EngineView.model_validate(one))
-        except ValidationError as error:
-            mistake = explain(error)
-            where = f"engines.{position}"
+        except (ValidationError, InvalidValueError) as error:
+            mistake = explain(error) if isinstance(error, ValidationError) else error
             if not mistake.field:
                 raise InvalidValueError(f"{where}: {mistake.message}", field=where) from error
             raise InvalidValueError(f"{where}.{mistake.message}", field=f"{where}.{mistake.field}") from error
