@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tandem_inference.engines.engines_file import read_engines
-from tandem_inference.engines.start_order import start_order
+from tandem_inference.engines.start_order import ordered
 
 ENGINE = (
     "  - {{name: {name}, model: {model}, served_model_name: {name}, max_model_len: 1024, max_num_seqs: 4}}\n"
@@ -23,7 +23,7 @@ def _order(folder: Path, head: str = "") -> list[str]:
         file.truncate(10**9)  # less than three billion parameters take, more than a hundred million
     lines = "".join(ENGINE.format(name=name, model=model) for name, model in SIZES.items())
     (folder / "engines.yaml").write_text(f"{head}engines:\n{lines}")
-    return [engine.name for engine in start_order(read_engines(folder / "engines.yaml"))]
+    return [engine.name for engine in ordered(read_engines(folder / "engines.yaml"))]
 
 
 def test_small_engines_start_before_large_ones_and_unknown_ones_last(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Builds the service from its settings and its declared engines, and closes it in reverse order."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,11 +9,14 @@ from dataclasses import dataclass
 import httpx
 import pynvml
 
-from tandem_inference.engines.declaration import Engine
+from tandem_inference.engines.declaration import DeclaredEngines, Engine
 from tandem_inference.engines.fleet import Fleet
 from tandem_inference.engines.health_watch import HangLimits
 from tandem_inference.engines.plan_check import PlanCheck
 from tandem_inference.engines.ports import refuse_taken_port
+from tandem_inference.engines.reload import Reloader
+from tandem_inference.engines.sleep_mode import uses_sleep_mode
+from tandem_inference.engines.start_order import ordered
 from tandem_inference.engines.supervised_engine import SupervisedEngine, SupervisionLimits
 from tandem_inference.engines.vllm_command import LOOPBACK
 from tandem_inference.gateway.admission.admission import Admission
@@ -21,6 +25,8 @@ from tandem_inference.observation.cards import CardReader
 from tandem_inference.observation.observer import Observer
 from tandem_inference.settings import InferenceSettings
 from tandem_telemetry import instrument_client
+
+logger = logging.getLogger(__name__)
 
 # An engine closes idle connections after 5 seconds; let go first, or a request meets a connection that is closing.
 _KEEP_IDLE_SECONDS = 2.0
@@ -47,20 +53,24 @@ class Service:
                 await asyncio.gather(engines, return_exceptions=True)
 
 
-def build_service(settings: InferenceSettings, declared: Sequence[Engine]) -> Service:
+def build_service(settings: InferenceSettings, declared: DeclaredEngines) -> Service:
     """Wire the service; nothing is started yet."""
     limits = SupervisionLimits(
         program=settings.engine_command,
         start_timeout_seconds=settings.engine_start_timeout_seconds,
         stop_grace_seconds=settings.engine_stop_grace_seconds,
         hang=HangLimits(settings.engine_silent_seconds, settings.engine_stalled_seconds),
+        drain_seconds=settings.adapter_drain_seconds,
+        sleep_mode=uses_sleep_mode(settings.engine_sleep),
     )
     first_port = settings.engine_first_port
     check = PlanCheck(settings.gpu, settings.plan_history_file)
     engines = [
         SupervisedEngine(engine, first_port + i, limits, plan_check=check)
-        for i, engine in enumerate(declared)
+        for i, engine in enumerate(declared.engines)
     ]
+    order = [engine.name for engine in ordered(declared)]
+    logger.info("engines.start_order", extra={"order": order, "by": declared.start_order})
     client = httpx.AsyncClient(
         # An answer may take as long as it takes: its caller's leaving is the limit.
         timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_SECONDS),
@@ -68,7 +78,7 @@ def build_service(settings: InferenceSettings, declared: Sequence[Engine]) -> Se
         trust_env=False,
     )
     instrument_client(client)
-    return Service(Fleet(engines), client, build_admissions(settings, declared))
+    return Service(Fleet(engines, order), client, build_admissions(settings, declared.engines))
 
 
 def build_admissions(settings: InferenceSettings, declared: Sequence[Engine]) -> dict[str, Admission]:
@@ -80,6 +90,11 @@ def build_admissions(settings: InferenceSettings, declared: Sequence[Engine]) ->
         background=ClassLimits(settings.background_queue_length, settings.background_longest_wait_seconds),
     )
     return {engine.name: Admission(engine.name, engine.max_num_seqs, limits) for engine in declared}
+
+
+def build_reloader(settings: InferenceSettings, service: Service) -> Reloader:
+    """Return what reads the engines' file again while `service` runs."""
+    return Reloader(settings.engines_file, service.fleet)
 
 
 def build_observer(service: Service) -> Observer:

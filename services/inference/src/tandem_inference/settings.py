@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tandem_inference.engines.sleep_mode import SleepWay
 from tandem_inference.errors import StartError
 
 _PREFIX = "TANDEM_INFERENCE_"
@@ -71,6 +72,15 @@ class InferenceSettings(BaseSettings):
         default=300,
         ge=1,
         description="A ready engine that has requests and gets on with none of them for so long is killed and started again.",
+    )
+    engine_sleep: SleepWay = Field(
+        default="auto",
+        description="How engines that are declared on_demand sleep: `sleep_mode` is vLLM's own, `stop` ends their processes. `auto` is the former where vLLM's GPU build is installed.",
+    )
+    adapter_drain_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="How long requests that run on an adapter may go on once it has been removed from the engines' file.",
     )
     gpu: str | None = Field(
         default=None,

@@ -16,7 +16,7 @@ class Fleet:
 
     def __init__(self, engines: Sequence[SupervisedEngine], start_order: Sequence[str] | None = None) -> None:
         self.engines = tuple(engines)
-        self._start_order = self.engines if start_order is None else tuple(map(self.named, start_order))
+        self.start_order = tuple(start_order or (engine.declared.name for engine in self.engines))
         self._running: list[asyncio.Task[None]] = []
 
     def serving(self, model: str, *, engine: str | None = None) -> tuple[SupervisedEngine, ...]:
@@ -56,7 +56,7 @@ class Fleet:
         Two engines that start together measure each other's memory as their own. Cancel to stop them all.
         """
         try:
-            for engine in self._start_order:
+            for engine in map(self.named, self.start_order):
                 self._running.append(asyncio.create_task(engine.run(), name=f"engine {engine.declared.name}"))
                 await engine.settled.wait()
             await asyncio.gather(*self._running)

@@ -15,6 +15,7 @@ from tandem_inference import metrics
 from tandem_inference.engines.adapter_set import AdapterChanges, AdapterSet
 from tandem_inference.engines.adapter_status import AdapterState
 from tandem_inference.engines.declaration import Engine
+from tandem_inference.engines.declared_adapter import LoraRoom
 from tandem_inference.engines.engine_client import EngineCallError, EngineClient
 from tandem_inference.engines.engine_life import Ended, EngineLife, SupervisionLimits
 from tandem_inference.engines.engine_state import GIVEN_UP, EngineState
@@ -55,6 +56,7 @@ class SupervisedEngine:
         self.settled = asyncio.Event()  # set once the first start has worked or been given up
         self.start: StartRecord | None = None  # of the process that runs now
         self.plan: PlanOutcome | None = None  # of the last start that has been compared
+        self.lora_room: LoraRoom | None = declared.lora  # of the process that runs now
         self.adapters = AdapterSet(
             declared.name, declared.adapters, self.in_flight, limits.drain_seconds, self._tell
         )
@@ -130,7 +132,8 @@ class SupervisedEngine:
         self.declared = self.declared.model_copy(
             update={field: getattr(declared, field) for field in ("adapters", "max_loras", "max_lora_rank")}
         )
-        return self.adapters.declare(declared.adapters)
+        # An engine without room takes them over with its next start.
+        return self.adapters.declare(() if self.lora_room is None else declared.adapters)
 
     async def run(self) -> None:
         """Keep the engine running until it cannot start or is flapping; cancel to stop it and every process of it."""
@@ -172,7 +175,8 @@ class SupervisedEngine:
     async def _live(self) -> Ended | None:
         """Run the process once; return why it ended, None when it was put to sleep by being stopped."""
         life = EngineLife(self.declared, self.port, self._limits)
-        self.start, self.plan = life.record, None
+        self.start, self.plan, self.lora_room = life.record, None, self.declared.lora
+        self.adapters.declare(self.declared.adapters)
         try:
             async with EngineClient(self.base_url, self._limits.start_timeout_seconds) as client:
                 if ended := await life.until_healthy(client):

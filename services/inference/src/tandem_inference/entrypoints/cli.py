@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve() -> None:
-    from tandem_inference.bootstrap import build_service, refuse_taken_ports
+    from tandem_inference.bootstrap import build_reloader, build_service, refuse_taken_ports
     from tandem_inference.engines.engines_file import read_engines
     from tandem_inference.entrypoints.http.app import create_app
     from tandem_inference.entrypoints.http.server import run_until_told_to_stop
@@ -46,14 +46,18 @@ def _serve() -> None:
     from tandem_telemetry import configure_telemetry
 
     settings = read_settings()
-    declared = read_engines(settings.engines_file).engines
-    refuse_taken_ports(settings, declared)
+    declared = read_engines(settings.engines_file)
+    refuse_taken_ports(settings, declared.engines)
     telemetry = configure_telemetry("inference")
     try:
         logger.info("inference.starting", extra={"settings": settings.model_dump(mode="json")})
-        app = create_app(settings, build_service(settings, declared))
+        service = build_service(settings, declared)
         run_until_told_to_stop(
-            app, settings.host, settings.port, close_connections_seconds=settings.close_connections_seconds
+            create_app(settings, service),
+            settings.host,
+            settings.port,
+            close_connections_seconds=settings.close_connections_seconds,
+            on_hangup=build_reloader(settings, service).reload_or_log,
         )
         logger.info("inference.stopped")
     finally:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from tandem_inference.engines.adapter_status import AdapterStatus
 from tandem_inference.engines.supervised_engine import SupervisedEngine
 from tandem_inference.gateway.admission.snapshot import AdmissionSnapshot
 from tandem_inference.observation.engine_page import EngineNumbers
@@ -16,11 +17,12 @@ def engine_document(
     return {
         "name": engine.declared.name,
         "model": engine.declared.served_model_name,
-        "models": [_base_model(engine)],
+        "models": [_base_model(engine), *map(_adapter_model, engine.adapters.statuses)],
         "state": engine.state,
         "pid": start and start.process_group,
         "restarts": engine.restarts,
         "last_error": engine.last_error,
+        "proposal": engine.proposal,
         "running_seconds": start and start.running_seconds,
         "start_seconds": start and start.start_seconds,
         "ready_seconds": start and start.ready_seconds,
@@ -45,3 +47,7 @@ def _base_model(engine: SupervisedEngine) -> dict[str, Any]:
         "state": engine.state,
         "reason": engine.last_error,
     }
+
+
+def _adapter_model(status: AdapterStatus) -> dict[str, Any]:
+    return {"kind": "adapter", **status.as_json()}

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from tandem_inference.bootstrap import Service, build_observer
+from tandem_inference.bootstrap import Service, build_observer, build_reloader
 from tandem_inference.entrypoints.http.engines import engines_router
+from tandem_inference.entrypoints.http.engines_admin import engines_admin_router
 from tandem_inference.entrypoints.http.errors import add_error_handlers
 from tandem_inference.entrypoints.http.gpu import gpu_router
 from tandem_inference.entrypoints.http.status import status_router
@@ -45,6 +46,7 @@ def create_app(settings: InferenceSettings, service: Service, observer: Observer
         ),
         status_router(service.fleet),
         engines_router(watching, token),
+        engines_admin_router(build_reloader(settings, service), ServiceToken(_value(settings.service_token))),
         gpu_router(watching, token),
         planner_router(),
     ]
