@@ -51,7 +51,10 @@ def observing_settings() -> InferenceSettings:
 @pytest.fixture
 async def observed(observing_settings: InferenceSettings) -> AsyncIterator[Observed]:
     small = started(SupervisedEngine(declared_engine("small", "alpha"), 1, _LIMITS))
-    large = SupervisedEngine(declared_engine("large", "beta"), 2, _LIMITS)
+    adapters = [{"name": name, "model": f"organisation/{name}"} for name in ("formal", "terse")]
+    large = SupervisedEngine(
+        declared_engine("large", "beta", adapters=adapters, max_lora_rank=16), 2, _LIMITS
+    )
     nvml = FakeNvml()
     nvml.mistakes["nvmlInit"] = nvml_error("LIBRARY_NOT_FOUND")
 

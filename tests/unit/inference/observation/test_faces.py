@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from tandem_inference.engines.adapter_status import AdapterState
 from tandem_inference.engines.plan_check import PlanCheck
 from tandem_inference.engines.supervised_engine import EngineState
 from tandem_inference.gateway.admission.ticket import Ticket
@@ -79,6 +80,27 @@ async def test_an_engine_that_does_not_run_has_the_reason_where_its_numbers_woul
     assert engine["last_error"] == "it ended with exit code 3"
     assert engine["reported"]["unavailable"] == "the engine is failed"
     assert engine["reported"]["kv_cache_usage"] is None
+
+
+async def test_a_failed_start_is_told_with_the_change_that_helps(observed: Observed) -> None:
+    observed.large.last_error = "The card has too little free memory."
+    observed.large.proposal = "gpu_memory_utilization: 0.71"
+    engine = await _engine(observed, "large")
+    assert engine["last_error"] == "The card has too little free memory."
+    assert engine["proposal"] == "gpu_memory_utilization: 0.71"
+
+
+async def test_every_model_of_an_engine_is_told_with_its_state(observed: Observed) -> None:
+    formal, terse = observed.large.adapters.statuses
+    formal.state = AdapterState.READY
+    terse.state, terse.reason = AdapterState.FAILED, "it has rank 64, and max_lora_rank is 16"
+    base, *adapters = (await _engine(observed, "large"))["models"]
+    assert (base["name"], base["kind"], base["state"]) == ("beta", "base", "starting")
+    assert [(one["name"], one["kind"], one["state"]) for one in adapters] == [
+        ("formal", "adapter", "ready"),
+        ("terse", "adapter", "failed"),
+    ]
+    assert adapters[1]["reason"] == "it has rank 64, and max_lora_rank is 16"
 
 
 async def test_tokens_per_second_are_counted_between_two_looks(
