@@ -1,4 +1,4 @@
-"""The command line: `tandem-feedback serve`, `migrate`, `dlq` for dead letters and, for the emulator, `topology`."""
+"""The command line: `tandem-feedback serve`, `migrate`, `dlq`, reports on the feedback and, for the emulator, `topology`."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tandem_feedback.domain.rubric import RubricFileError
 from tandem_feedback.entrypoints.dlq import CommandError, add_dlq_commands, run_dlq
+from tandem_feedback.entrypoints.report_commands import REPORT_COMMANDS, add_report_commands, run_report
 from tandem_feedback.settings import FeedbackSettings
 from tandem_messaging.errors import TandemError
 from tandem_telemetry import configure_telemetry
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database to the current schema")
     commands.add_parser("topology", help="make topics and subscriptions on the Pub/Sub emulator")
     add_dlq_commands(commands)
+    add_report_commands(commands)
     parsed = parser.parse_args(arguments)
     try:
         settings = FeedbackSettings()
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parsed: argparse.Namespace, settings: FeedbackSettings) -> None:
     if parsed.command == "dlq":
         run_dlq(settings, parsed)
+    elif parsed.command in REPORT_COMMANDS:
+        run_report(settings, parsed)
     else:
         {"serve": serve, "migrate": migrate, "topology": topology}[parsed.command](settings)
 
