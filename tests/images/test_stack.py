@@ -1,15 +1,23 @@
 """The compose file itself, run: what a user gets from it, and what its containers may do."""
 
 import json
+import re
 import sys
 
 import pytest
 
 from tandem_local.checkout import ROOT
+from tests.images.test_dashboard import asked_for, grouped_by
 from tests.support.containers.stack import Stack
 
 SERVICES = ["chat", "feedback", "inference-cpu", "postgres", "pubsub"]
 CHAT = "http://127.0.0.1:8000"
+SEEN_ONLY_WHEN_SOMETHING_IS_AMISS = {
+    "tandem_engine_restarts_total",
+    "tandem_feedback_waits_total",
+    "tandem_gateway_client_disconnects_total",
+    "tandem_outbox_failures_total",
+}
 
 
 def test_chat_answers_and_feedback_arrives(stack: Stack) -> None:
@@ -63,3 +71,20 @@ def test_chat_says_in_its_log_that_it_listens_without_sign_in(stack: Stack) -> N
     events = [json.loads(line) for line in log if line.startswith("{")]
     warned = [event for event in events if event["event"] == "chat.listens_without_sign_in"]
     assert [event["level"] for event in warned] == ["WARNING"]
+
+
+def test_what_the_dashboard_asks_for_is_there_once_chat_has_answered(stack: Stack) -> None:
+    smoke = [sys.executable, str(ROOT / "docker" / "smoke.py"), CHAT]
+    assert stack.inside(smoke, seconds=180).returncode == 0
+    pages = ""
+    for service, port in {"chat": 8000, "feedback": 8010, "inference-cpu": 8800}.items():
+        page = (
+            f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
+        )
+        python = "/opt/gateway/bin/python" if port == 8800 else "python"
+        pages += stack.compose(["--profile=*", "exec", "--no-TTY", service, python, "-c", page]).stdout
+
+    missing = {name for name in asked_for() if not re.search(rf"^{name}[ {{]", pages, flags=re.MULTILINE)}
+    assert missing <= SEEN_ONLY_WHEN_SOMETHING_IS_AMISS
+    missing_labels = {label for label in grouped_by() if f'{label}="' not in pages}
+    assert missing_labels <= {"instance"}, "instance is Prometheus' own"
