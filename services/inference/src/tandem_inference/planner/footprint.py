@@ -72,6 +72,7 @@ def footprint(engine: ResolvedEngine, *, last_stage: bool | None = None) -> Foot
             engine.dtype,
             tensor_parallel=ways,
             unsplit=rules.unsplit_weights,
+            spare_tables=rules.spare_tables,
             pads_output=not (is_hopper(engine.gpu) and rules.release >= Release(12)),
             layers=layers,
             first=single or not last,

@@ -48,6 +48,7 @@ class Rules:
         unsplit_weights: whether weight tensors from 20 MiB on keep their 2 MiB rounding.
         offloads_weights: whether `--cpu-offload-gb` has an effect (the V2 runner ignored it until 0.32).
         context_in_budget: whether the CUDA context counts against this engine's share.
+        spare_tables: whether the rope tables of Qwen3-VL and Qwen3.5 reach four times as far as they need.
         state_checkpoints: whether Mamba 2 layers hold one more state per request, at the cached prefix' end.
         default_utilization: of `--gpu-memory-utilization`.
     """
@@ -65,6 +66,7 @@ class Rules:
     unsplit_weights: bool
     offloads_weights: bool
     context_in_budget: bool
+    spare_tables: bool
     state_checkpoints: bool
     default_utilization: float
 
@@ -141,6 +143,7 @@ def rules_for(
         unsplit_weights=release >= Release(32),
         offloads_weights=kind != "V2" or release >= Release(32),
         context_in_budget=release.minor == 6 and release.patch == 4,
+        spare_tables=release < Release(32),
         state_checkpoints=release >= Release(32),
         default_utilization=0.92 if release >= Release(20) else 0.9,
     )

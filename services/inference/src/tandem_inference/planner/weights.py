@@ -67,16 +67,19 @@ def weight_bytes(
     tensor_parallel: int = 1,
     unsplit: bool = False,
     pads_output: bool = True,
+    spare_tables: bool = False,
     layers: int | None = None,
     first: bool = True,
     last: bool = True,
 ) -> int:
     """Bytes of one rank's weights, cos/sin tables included.
 
-    `unsplit` and `pads_output` are properties of the release and the card, see `allocated` and `_padded`.
+    `unsplit`, `pads_output` and `spare_tables` are properties of the release and the card, see `allocated`,
+    `_padded` and `ModelShape.rope_spare_rows`.
     """
     size = MODEL_DTYPES[dtype]
-    total = 0
+    spare = shape.rope_spare_rows * shape.rotary_dim * size if spare_tables else 0
+    total = allocated(spare, unsplit=unsplit)
     held = tensors(shape, tensor_parallel=tensor_parallel, layers=layers, first=first, last=last)
     for tensor in held:
         if isinstance(tensor, Linear):

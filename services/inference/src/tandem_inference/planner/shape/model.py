@@ -128,7 +128,7 @@ class EncoderPass:
 class ModelShape:
     """Everything about a model that decides its memory; independent of engine flags and card.
 
-    `rope_rows` is the length of all cos/sin tables together; `lora_vocab_modules` counts how often a
+    `rope_rows` is the length of all cos/sin tables together, `rope_spare_rows` what releases before 0.32 add; `lora_vocab_modules` counts how often a
     LoRA slot wraps the vocabulary (embedding, head, and the head again when tied).
     """
 
@@ -143,6 +143,7 @@ class ModelShape:
     rope_rows: int
     dtype: str
     final_norm_elements: int
+    rope_spare_rows: int = 0
     head_bias: bool = False
     learned_positions: int = 0
     extras: tuple[Extra, ...] = ()

@@ -36,6 +36,9 @@ TOWERS: Final[dict[str, tuple[str, Tower]]] = {
 }
 """Multimodal `model_type`: the family of its text part where that names none, and its image tower."""
 
+TOKEN_POSITIONS: Final = frozenset({"qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"})
+"""Families whose image positions never exceed the number of tokens (vllm qwen3_vl.py, mrope_positions_factor)."""
+
 Reader = Callable[[str, str, Fields], ModelShape]
 
 READERS: Final[dict[str, Reader]] = {
@@ -94,6 +97,8 @@ def _multimodal(name: str, family: str, fields: Fields) -> ModelShape:
     inner = text.text("model_type", default=default)
     shape = _decoder(name, inner if inner in known_families() else default, text, outer=fields)
     extras, encoder = tower(fields, shape.hidden)
+    if family in TOKEN_POSITIONS and shape.rope_rows == 4 * shape.max_position:
+        shape = replace(shape, rope_rows=shape.max_position, rope_spare_rows=3 * shape.max_position)
     return replace(shape, family=family, extras=extras, encoder=encoder, lora_vocab_modules=0)
 
 
