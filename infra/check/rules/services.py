@@ -21,12 +21,9 @@ def _services(plan: Plan) -> list[Resource]:
 
 
 def _run_variables(service: Resource) -> dict[str, Any]:
-    main = next(
-        c
-        for c in service.get("template.containers.0.name") and service.values["template"][0]["containers"]
-        if c["name"] == service.values["name"]
-    )
-    return {env["name"]: env for env in main.get("env") or []}
+    containers = service.values["template"][0]["containers"]
+    own = next(container for container in containers if container["name"] == service.values["name"])
+    return {env["name"]: env for env in own.get("env") or []}
 
 
 @BOOK.on("prod")

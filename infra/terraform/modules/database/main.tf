@@ -85,7 +85,7 @@ resource "google_sql_database_instance" "this" {
         "log_duration"                = "off"
         "log_hostname"                = "on"
         "log_lock_waits"              = "on"
-        "log_min_messages"            = "error"
+        "log_min_error_statement"     = "error"
         "log_statement"               = "ddl"
       }
 
