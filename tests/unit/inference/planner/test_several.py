@@ -157,3 +157,40 @@ def test_sizes_are_read_as_written(text: str, size: int) -> None:
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(InvalidValueError, match="balanced"):
         plan(USERS, profile="reckless")
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"speculative_config": {"model": "x", "num_speculative_tokens": 3}}, "speculative_config"),
+        ({"data_parallel_size": 2}, "data_parallel_size"),
+        ({"enable_expert_parallel": True}, "enable_expert_parallel"),
+        ({"extra_args": ["--speculative-config", "{}"]}, "extra_args"),
+        ({"extra_args": ["--speculative_config.model=x"]}, "extra_args"),
+        ({"extra_args": ["-dp", "2"]}, "extra_args"),
+        ({"extra_args": ["--num-gpu-blocks-override=100"]}, "extra_args"),
+    ],
+)
+def test_a_setting_without_a_model_is_refused_instead_of_ignored(
+    settings: dict[str, object], field: str
+) -> None:
+    with pytest.raises(InvalidValueError, match="no model of") as caught:
+        read_engines([{"name": "a", "model": "Qwen/Qwen3-4B", **settings}])
+    assert caught.value.field == f"engines.0.{field}"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data_parallel_size": 1, "enable_expert_parallel": False, "speculative_config": None},
+        {"extra_args": ["--data-parallel-size", "1", "--max-num-seqs=8"]},
+    ],
+)
+def test_settings_that_change_nothing_are_planned(settings: dict[str, object]) -> None:
+    assert read_engines([{"name": "a", "model": "Qwen/Qwen3-4B", **settings}])[0].name == "a"
+
+
+def test_short_numbers_of_extra_args_are_read_as_vllm_reads_them() -> None:
+    words = ["--max-model-len", "8K", "--max-num-batched-tokens=4k"]
+    read = read_engines([{"name": "a", "model": "Qwen/Qwen3-4B", "extra_args": words}])[0]
+    assert (read.max_model_len, read.max_num_batched_tokens) == (8192, 4000)
