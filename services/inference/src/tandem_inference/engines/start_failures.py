@@ -11,7 +11,6 @@ from typing import Final
 
 from tandem_inference.engines.declaration import Engine
 from tandem_inference.planner.reported.doctor import Finding, find_symptoms
-from tandem_inference.planner.reported.log_parser import parse_log
 
 _SHARE_STEP: Final = 0.01
 _SPARE_GIB: Final = 0.5  # what a share is raised by above the least, as sizes vary from start to start
@@ -63,19 +62,32 @@ def _fit_free_memory(engine: Engine, text: str) -> str:
 
 
 def _raise_share(engine: Engine, text: str) -> str:
-    row = parse_log(text).row
+    card_gib = _card_gib(text)
     missing = re.search(r"Available KV cache memory: -([\d.]+) GiB", text)
     declared = engine.gpu_memory_utilization
     others = (
         "a smaller or quantised model, or a lower max_num_seqs or max_num_batched_tokens, leaves more, too."
     )
-    if missing is None or row.gpu_total_gib is None or declared is None:
+    if missing is None or card_gib is None or declared is None:
         return f"Raise gpu_memory_utilization (now {_share(engine)}); {others}"
-    share = declared + (float(missing[1]) + _SPARE_GIB) / row.gpu_total_gib
+    share = declared + (float(missing[1]) + _SPARE_GIB) / card_gib
     share = math.ceil(share / _SHARE_STEP) * _SHARE_STEP
     if share >= 1:
         return f"The card is too small for this engine as it is; {others}"
     return f"gpu_memory_utilization: {share:.2f} (now {declared}); {others}"
+
+
+def _card_gib(text: str) -> float | None:
+    """The card's memory, which vLLM does not print as such: from a share of it, or from what the CUDA graphs are of it."""
+    if share := re.search(r"Requested memory: ([\d.]+) \(util\), ([\d.]+) GiB", text):
+        return float(share[2]) / float(share[1])
+    graphs = re.search(r"Estimated CUDA graph memory: ([\d.]+) GiB", text)
+    shares = re.search(
+        r"gpu-memory-utilization=([\d.]+) is equivalent to --gpu-memory-utilization=([\d.]+)", text
+    )
+    if graphs and shares and float(shares[1]) > float(shares[2]):
+        return float(graphs[1]) / (float(shares[1]) - float(shares[2]))
+    return None
 
 
 def _fit_length(engine: Engine, text: str) -> str:
