@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ from tandem_inference.bootstrap import Service, build_admissions
 from tandem_inference.engines.fleet import Fleet
 from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine, SupervisionLimits
 from tandem_inference.entrypoints.http.app import create_app
+from tandem_inference.gateway.engine_http import EngineHttp
 from tandem_inference.settings import InferenceSettings
 from tests.support.inference_service import declared_engine
 from tests.support.ports import free_port
@@ -45,7 +46,7 @@ async def _served(app: ASGIApp) -> AsyncIterator[int]:
 @asynccontextmanager
 async def _gateway_over(stub: StubEngine) -> AsyncIterator[str]:
     limits = SupervisionLimits(program=("unused",), start_timeout_seconds=1, stop_grace_seconds=1)
-    async with _served(stub.app) as engine_port, httpx.AsyncClient(timeout=None) as client:
+    async with _served(stub.app) as engine_port, aclosing(EngineHttp()) as client:
         engine = SupervisedEngine(declared_engine(max_num_seqs=128), engine_port, limits)
         engine.state = EngineState.READY
         settings = InferenceSettings(_env_file=None)

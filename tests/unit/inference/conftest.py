@@ -18,6 +18,7 @@ from tandem_inference.entrypoints.http.app import create_app
 from tandem_inference.gateway.admission.admission import Admission
 from tandem_inference.settings import InferenceSettings
 from tests.support.inference_service import declared_engine
+from tests.support.scripted_engines import ScriptedEngines
 
 _LIMITS = SupervisionLimits(program=("unused",), start_timeout_seconds=1, stop_grace_seconds=1)
 
@@ -64,16 +65,10 @@ async def gateway(settings: InferenceSettings, declared: list[Engine]) -> AsyncI
 
     def upstream(request: httpx.Request) -> httpx.Response:
         built.asked.append(request)
-        answer = built.answer(request)
-        if answer.is_stream_consumed:  # httpx has read it already; a network would not have
-            return httpx.Response(
-                answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
-            )
-        return answer
+        return built.answer(request)
 
-    engine_client = httpx.AsyncClient(transport=httpx.MockTransport(upstream))
     admissions = build_admissions(settings, declared)
-    app = create_app(settings, Service(Fleet(engines), engine_client, admissions))
+    app = create_app(settings, Service(Fleet(engines), ScriptedEngines(upstream), admissions))
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         built = Gateway(app, engines, admissions, client)

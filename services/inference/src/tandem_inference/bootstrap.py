@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
 import pynvml
 
 from tandem_inference.engines.declaration import DeclaredEngines, Engine
@@ -21,16 +20,12 @@ from tandem_inference.engines.supervised_engine import SupervisedEngine, Supervi
 from tandem_inference.engines.vllm_command import LOOPBACK
 from tandem_inference.gateway.admission.admission import Admission
 from tandem_inference.gateway.admission.limits import AdmissionLimits, ClassLimits
+from tandem_inference.gateway.engine_http import EngineHttp, Engines
 from tandem_inference.observation.cards import CardReader
 from tandem_inference.observation.observer import Observer
 from tandem_inference.settings import InferenceSettings
-from tandem_telemetry import instrument_client
 
 logger = logging.getLogger(__name__)
-
-# An engine closes idle connections after 5 seconds; let go first, or a request meets a connection that is closing.
-_KEEP_IDLE_SECONDS = 2.0
-_CONNECT_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -38,13 +33,13 @@ class Service:
     """What the entrypoints work with. `admissions` has one entry for each engine, by its name."""
 
     fleet: Fleet
-    client: httpx.AsyncClient
+    client: Engines
     admissions: Mapping[str, Admission]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the engines while the context is open; no engine process is left when it closes."""
-        async with self.client:
+        async with aclosing(self.client):
             engines = asyncio.create_task(self.fleet.run(), name="engines")
             try:
                 yield
@@ -71,14 +66,7 @@ def build_service(settings: InferenceSettings, declared: DeclaredEngines) -> Ser
     ]
     order = [engine.name for engine in ordered(declared)]
     logger.info("engines.start_order", extra={"order": order, "by": declared.start_order})
-    client = httpx.AsyncClient(
-        # An answer may take as long as it takes: its caller's leaving is the limit.
-        timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_SECONDS),
-        limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_IDLE_SECONDS),
-        trust_env=False,
-    )
-    instrument_client(client)
-    return Service(Fleet(engines, order), client, build_admissions(settings, declared.engines))
+    return Service(Fleet(engines, order), EngineHttp(), build_admissions(settings, declared.engines))
 
 
 def build_admissions(settings: InferenceSettings, declared: Sequence[Engine]) -> dict[str, Admission]:

@@ -12,6 +12,7 @@ from tandem_inference.engines.fleet import Fleet
 from tandem_inference.engines.start_record import StartRecord
 from tandem_inference.engines.supervised_engine import EngineState, SupervisedEngine, SupervisionLimits
 from tandem_inference.entrypoints.http.app import create_app
+from tandem_inference.gateway.engine_http import EngineHttp
 from tandem_inference.observation.cards import CardReader
 from tandem_inference.observation.observer import Observer
 from tandem_inference.settings import InferenceSettings
@@ -63,7 +64,7 @@ async def observed(observing_settings: InferenceSettings) -> AsyncIterator[Obser
 
     engines = httpx.AsyncClient(transport=httpx.MockTransport(upstream))
     admissions = build_admissions(observing_settings, [small.declared, large.declared])
-    service = Service(Fleet([small, large]), httpx.AsyncClient(), admissions)
+    service = Service(Fleet([small, large]), EngineHttp(), admissions)
     observer = Observer(service.fleet, admissions, CardReader(nvml), engines)
     transport = httpx.ASGITransport(create_app(observing_settings, service, observer))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:

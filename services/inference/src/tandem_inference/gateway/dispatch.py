@@ -4,12 +4,12 @@ Holds the request's slot from its turn to the end of its answer, and the engine'
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-import httpx
 from starlette.types import Send
 
 from tandem_inference.engines.supervised_engine import SupervisedEngine
@@ -18,8 +18,11 @@ from tandem_inference.gateway.admission.ticket import Ticket
 from tandem_inference.gateway.asked import Asked
 from tandem_inference.gateway.caller import DEADLINE_HEADER
 from tandem_inference.gateway.engine_choice import EngineChoice
+from tandem_inference.gateway.engine_http import EngineDiedError
 from tandem_inference.gateway.exchange import Exchange
 from tandem_inference.gateway.request_record import RequestRecord
+
+logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 0.1
 _CLOCK_SLACK_SECONDS = 0.001  # a timer may fire a trifle early
@@ -73,7 +76,9 @@ class Dispatch:
         while True:
             try:
                 await self._exchange.run(self._asked, engine, send, self._record)
-            except httpx.TransportError:
+            except EngineDiedError as error:
+                facts = {"engine": engine.declared.name, "error": str(error)}
+                logger.warning("request.engine_died", extra=facts)
                 if self._was_retried:
                     raise engine.not_ready() from None
                 self._was_retried = True

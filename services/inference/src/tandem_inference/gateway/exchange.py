@@ -2,14 +2,13 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from http import HTTPStatus
 
-import httpx
 from starlette.types import Send
 
 from tandem_inference.engines.supervised_engine import SupervisedEngine
 from tandem_inference.gateway.asked import Asked
+from tandem_inference.gateway.engine_http import EngineAnswer, EngineDiedError, Engines
 from tandem_inference.gateway.openai_errors import error_event
 from tandem_inference.gateway.recent_answers import RecentAnswers
 from tandem_inference.gateway.request_record import RequestRecord
@@ -24,24 +23,21 @@ _DYING = b"EngineCore encountered an issue"
 
 
 class Exchange:
-    """Sends requests to engines with one client; remembers what it learns about them."""
+    """Sends requests to engines and passes their answers on; remembers what it learns about them."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, engines: Engines) -> None:
         self.recent = RecentAnswers()
-        self._client = client
+        self._engines = engines
         self._fingerprints = Fingerprints()
 
     async def run(self, asked: Asked, engine: SupervisedEngine, send: Send, record: RequestRecord) -> None:
         """Pass the answer of `engine` to `send`. Cancelling closes the connection, which makes the engine stop.
 
         Raises:
-            httpx.TransportError: the engine died before anything was sent to the caller.
+            EngineDiedError: the engine died before anything was sent to the caller.
         """
         began = time.monotonic()
-        request = self._client.build_request(
-            "POST", engine.base_url + asked.path, content=asked.content, headers=asked.headers
-        )
-        async with aclosing(await self._client.send(request, stream=True)) as answer:
+        async with self._engines.post(engine.base_url + asked.path, asked.content, asked.headers) as answer:
             if _is_stream(answer):
                 await self._pass_stream(asked, answer, engine, send, record)
             else:
@@ -51,25 +47,22 @@ class Exchange:
 
     async def is_healthy(self, engine: SupervisedEngine) -> bool:
         """Whether `engine` answers its health check."""
-        try:
-            return (await self._client.get(engine.base_url + "/health")).is_success
-        except httpx.TransportError:
-            return False
+        return await self._engines.is_healthy(engine.base_url)
 
-    async def _pass_whole(self, answer: httpx.Response, send: Send, record: RequestRecord) -> None:
-        content = b"".join([chunk async for chunk in answer.aiter_raw()])
-        if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and _DYING in content:
-            raise httpx.RemoteProtocolError("the engine has died", request=answer.request)
-        record.first_byte(answer.status_code)
+    async def _pass_whole(self, answer: EngineAnswer, send: Send, record: RequestRecord) -> None:
+        content = await answer.whole()
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and _DYING in content:
+            raise EngineDiedError(_DYING.decode())
+        record.first_byte(answer.status)
         record.usage = usage_in(content)
         await send(_start(answer, len(content)))
         await send({"type": "http.response.body", "body": content})
-        record.outcome = "completed" if answer.is_success else "rejected"
+        record.outcome = "completed" if answer.status < HTTPStatus.BAD_REQUEST else "rejected"
 
     async def _pass_stream(
         self,
         asked: Asked,
-        answer: httpx.Response,
+        answer: EngineAnswer,
         engine: SupervisedEngine,
         send: Send,
         record: RequestRecord,
@@ -81,47 +74,45 @@ class Exchange:
             prompts=asked.prompts,
             answers=asked.answers,
         )
-        chunks = answer.aiter_raw()
-        first = await anext(chunks, b"")
-        record.first_byte(answer.status_code)
+        first = await answer.next_bytes()
+        record.first_byte(answer.status)
         try:
             await send(_start(answer))
-            await _send_bytes(send, stream.feed(first))
-            cut_off = await self._pass_rest(chunks, stream, engine, send)
+            cut_off = await self._pass_events(first, answer, stream, engine, send)
             record.outcome = "cut_off" if cut_off else "completed"
         finally:
             record.usage = stream.usage()
         await send({"type": "http.response.body", "body": b""})
 
-    async def _pass_rest(
-        self, chunks: AsyncIterator[bytes], stream: StreamUsage, engine: SupervisedEngine, send: Send
+    async def _pass_events(
+        self, chunk: bytes, answer: EngineAnswer, stream: StreamUsage, engine: SupervisedEngine, send: Send
     ) -> bool:
-        """Pass on the stream to its end, which is an error event when the engine dies; return whether it did."""
+        """Pass on the stream from `chunk` to its end, an error event when the engine dies; return whether it did."""
         try:
-            async for chunk in chunks:
+            while chunk:
                 if passed := stream.feed(chunk):
                     await send({"type": "http.response.body", "body": passed, "more_body": True})
-        except httpx.TransportError:
+                chunk = await answer.next_bytes()
+            last, cut_off = stream.finish(), False
+        except EngineDiedError:
             logger.warning("request.cut_off", extra={"engine": engine.declared.name})
-            await _send_bytes(send, stream.cut_off() + error_event(engine.not_ready()))
-            return True
-        await _send_bytes(send, stream.finish())
-        return False
+            last, cut_off = stream.cut_off() + error_event(engine.not_ready()), True
+        if last:
+            await send({"type": "http.response.body", "body": last, "more_body": True})
+        return cut_off
 
 
-def _start(answer: httpx.Response, length: int | None = None) -> dict[str, object]:
-    headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() in _PASSED_BACK]
+def _start(answer: EngineAnswer, length: int | None = None) -> dict[str, object]:
+    headers = [(name.lower(), value) for name, value in answer.headers if name.lower() in _PASSED_BACK]
     if length is None:
         headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
     else:
         headers.append((b"content-length", str(length).encode()))
-    return {"type": "http.response.start", "status": answer.status_code, "headers": headers}
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
-async def _send_bytes(send: Send, content: bytes) -> None:
-    if content:
-        await send({"type": "http.response.body", "body": content, "more_body": True})
-
-
-def _is_stream(answer: httpx.Response) -> bool:
-    return str(answer.headers.get("content-type", "")).startswith("text/event-stream")
+def _is_stream(answer: EngineAnswer) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in answer.headers
+    )
