@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -79,6 +80,8 @@ ENGINES = st.fixed_dictionaries(
         "tensor_parallel": odd(st.integers(0, 9)),
         "adapters": odd(st.lists(st.just({"rank": 16}), max_size=3)),
         "enforce_eager": odd(st.booleans()),
+        "speculative_config": odd(st.none()),
+        "extra_args": odd(st.lists(st.sampled_from(["-dp", "2", "--max-model-len", "8k", "--dtype=half"]))),
     },
 )
 PLANS = st.fixed_dictionaries(
@@ -90,8 +93,12 @@ PLANS = st.fixed_dictionaries(
         "vllm_version": odd(st.sampled_from(["0.19", "0.32"])),
     },
 )
+EXAMPLES = int(os.environ.get("TANDEM_GENERATED_REQUESTS", "300"))
+"""Requests of each kind; 5000 of the first two are ten thousand over HTTP."""
 QUIET = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -106,8 +113,11 @@ def send(client: TestClient, path: str, body: Any) -> Any:
     assert answer.status_code in (200, 400), answer.text
     parsed = json.loads(answer.text, parse_constant=lambda word: pytest.fail(f"{word} in the answer"))
     if answer.status_code == 400:
-        assert parsed["detail"]
         assert parsed["code"]
+        named = parsed["errors"][0]["field"]
+        assert named
+        assert named.rsplit(".", maxsplit=1)[-1] in parsed["detail"], parsed
+        assert "Traceback" not in answer.text
         return None
     return parsed
 
