@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 TANDEM := PYTHONPATH=local/src $(PYTHON) -m tandem_local
 DEV := .venvs/dev/bin
-CODE := libs services local tests docker $(if $(wildcard benchmarks/*.py benchmarks/*/*.py),benchmarks)
+CODE := libs services local tests docker infra $(if $(wildcard benchmarks/*.py benchmarks/*/*.py),benchmarks)
 
 help: ## List the targets
 	@awk -f local/help.awk $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ model: ## Make the small model that `make run` serves
 test: ## Run all test tiers; one alone: make test TIER=unit; one file: make test TIER=unit PYTEST="-k name"
 	@$(TANDEM) test $(TIER) $(if $(PYTEST),--pytest $(PYTEST))
 
-check: format-check lint types imports schemas lock-check test ## All that CI runs: the checks below, then all tests
+check: format-check lint types imports schemas lock-check tf-check test ## All that CI runs: the checks below, then all tests
 
 format: dev ## Rewrite the code in the one format
 	@$(DEV)/ruff format $(CODE) && $(DEV)/ruff check --select I --fix --quiet $(CODE)
@@ -70,6 +70,19 @@ generate: dev ## Write the event schemas and settings pages after a change of mo
 
 lock-check: dev ## Check that the lock files satisfy what the projects declare
 	@$(DEV)/python -m tandem_local lock-check
+
+##@ Deploy
+.PHONY: tf-check tf-fmt plan-check
+tf-check: dev ## Check infra/terraform without a cloud: layout, validity, tests, rules over plans, memory, checkov
+	@$(TANDEM) setup infra
+	@.venvs/infra/bin/python -m infra.check all
+
+plan-check: dev ## Ask the memory planner whether an environment's engines fit its L4s: make plan-check ENV=prod
+	@$(TANDEM) setup infra
+	@.venvs/infra/bin/python -m infra.check fit "$(ENV)"
+
+tf-fmt: ## Rewrite infra/terraform in the one layout
+	@terraform fmt -recursive infra/terraform
 
 .PHONY: dev
 dev:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tandem_local.checkout import ROOT
 
-CODE_ROOTS = ("libs", "services", "local", "tests", "benchmarks")
+CODE_ROOTS = ("libs", "services", "local", "tests", "benchmarks", "infra")
 SERVICES = ("tandem_chat", "tandem_feedback", "tandem_inference")
 LIBRARIES = ("tandem_contracts", "tandem_messaging", "tandem_telemetry")
 
