@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from infra.check import steps
 from infra.check.fit import fit_report
-from infra.check.schema.extraction import dump, extract
 from infra.check.provider_version import SCHEMA_FILE
+from infra.check.schema.extraction import dump, extract
 from infra.check.terraform import TREE, CheckFailedError, Workspace, workspace
 
 Result = TypeVar("Result")

@@ -52,7 +52,7 @@ def _reattach(socket: str) -> Json:
     }
 
 
-class _Provider(services.ProviderServicer):
+class _Provider(services.ProviderServicer):  # type: ignore[misc]  # generated code without types
     def __init__(self, schema: Json) -> None:
         self._resources: Json = schema["resources"]
         self._own: Json = _configurable(schema["provider"])

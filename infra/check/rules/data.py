@@ -70,6 +70,10 @@ def database_users_have_no_passwords(plan: Plan) -> Iterator[str]:
         yield f"database: users {sorted(names)}, expected one for chat and one for feedback"
     if {database.values["name"] for database in plan.of("google_sql_database")} != {"chat", "feedback"}:
         yield "database: expected a database for chat and one for feedback"
+
+
+@BOOK.on("prod")
+def services_may_sign_in(plan: Plan) -> Iterator[str]:
     roles = {
         (g.values["member"].split("@")[0].removeprefix("serviceAccount:"), g.values["role"])
         for g in plan.of("google_project_iam_member")

@@ -98,10 +98,14 @@ def services_find_a_machine_that_answers(plan: Plan) -> Iterator[str]:
             yield f"{backend.address}: has no health check"
         if (backend.values.get("connection_draining_timeout_sec") or 0) > 30:
             yield f"{backend.address}: drains longer than a spot machine lives"
+
+
+@BOOK.on("prod")
+def inference_has_a_private_address(plan: Plan) -> Iterator[str]:
     for rule in plan.of("google_compute_forwarding_rule"):
         if rule.values["load_balancing_scheme"] != "INTERNAL_MANAGED":
             yield f"{rule.address}: expected INTERNAL_MANAGED, got {rule.values['load_balancing_scheme']}"
-    if backends and not any(
+    if not any(
         s.values.get("purpose") == "REGIONAL_MANAGED_PROXY" for s in plan.of("google_compute_subnetwork")
     ):
         yield "inference: the internal load balancer has no proxy-only subnet"

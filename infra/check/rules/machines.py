@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from infra.check.plan import Machine, Plan, Resource, RuleBook, machine
 
@@ -58,7 +59,7 @@ def scheduling_is_of_one_mind(plan: Plan) -> Iterator[str]:
 @BOOK.on("dev", "prod")
 def boots_container_optimized_os(plan: Plan) -> Iterator[str]:
     for template in _templates(plan):
-        boot = next((disk for disk in template.values["disk"] if disk["boot"]), {})
+        boot: dict[str, Any] = next((disk for disk in template.values["disk"] if disk["boot"]), {})
         image = boot.get("source_image") or ""
         if not re.fullmatch(r"projects/cos-cloud/global/images/family/cos-\d+-lts", image):
             yield f"{template.address}: expected a long-term milestone of Container-Optimized OS, got {image!r}"

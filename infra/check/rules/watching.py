@@ -36,10 +36,10 @@ def every_queue_is_watched(plan: Plan) -> Iterator[str]:
 @BOOK.on("dev", "prod")
 def dead_letters_are_told_at_once(plan: Plan) -> Iterator[str]:
     for policy in plan.of("google_monitoring_alert_policy"):
-        threshold = policy.get("conditions.condition_threshold")
-        if threshold and "-inspection" in (threshold[0].get("filter") or ""):
-            if threshold[0].get("threshold_value") != 0 or threshold[0].get("comparison") != "COMPARISON_GT":
-                yield f"{policy.address}: expected an alert on the first dead letter"
+        threshold = (policy.get("conditions.condition_threshold") or [{}])[0]
+        first = threshold.get("threshold_value") == 0 and threshold.get("comparison") == "COMPARISON_GT"
+        if "-inspection" in (threshold.get("filter") or "") and not first:
+            yield f"{policy.address}: expected an alert on the first dead letter"
 
 
 @BOOK.on("dev", "prod")

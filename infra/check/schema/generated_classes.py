@@ -79,7 +79,8 @@ def _read_classes(module: GeneratedModule, lines: list[str]) -> None:
 
 
 def _field(flags: re.Match[str], following: list[str]) -> Field:
-    found = Field(flags["name"], *(flags[key] == "true" for key in ("computed", "optional", "required")))
+    computed, optional, required = (flags[key] == "true" for key in ("computed", "optional", "required"))
+    found = Field(flags["name"], computed, optional, required)
     if nested := _NESTED.match(following[0]):
         found.cls, found.is_set = nested["cls"], nested["set"] == "true"
     getter = next((match for line in following if (match := _GETTER.search(line))), None)
