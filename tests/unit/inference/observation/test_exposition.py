@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -83,6 +83,7 @@ def test_an_engine_that_means_something_else_by_a_name_is_left_out_of_it() -> No
     assert 'vllm:y{tandem_engine="new"} 3' in page
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=30), min_size=1, max_size=4, unique=True), number=st.floats())
 def test_any_label_and_number_comes_through_unchanged(texts: list[str], number: float) -> None:
     registry = CollectorRegistry()
