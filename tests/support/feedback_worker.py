@@ -25,6 +25,7 @@ class FeedbackWorker:
     def __init__(
         self, folder: Path, *, emulator_host: str, project: str, inference_url: str, **settings: str
     ) -> None:
+        self.project = project
         self.log, self.spans = folder / "worker.log", folder / "spans.jsonl"
         port = free_port()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
@@ -43,6 +44,11 @@ class FeedbackWorker:
         }
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def run(self, command: str) -> None:
         """Run another command of the service, such as `migrate`, with the same settings."""

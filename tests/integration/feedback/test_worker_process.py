@@ -1,10 +1,8 @@
 """The worker as it runs in production: a process between Pub/Sub and an engine, either of which may fail, as may it itself."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 from uuid import uuid4
 
@@ -12,114 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tandem_contracts.feedback import FeedbackCompletedV1
-from tandem_contracts.generate import asyncapi_document
-from tandem_messaging.pubsub import connect
-from tandem_messaging.topology import make_topology
 from tests.support.emulator import Emulator
 from tests.support.engine_server import EngineServer
+from tests.support.feedback_stranger import Stranger, make_topics
 from tests.support.feedback_worker import FeedbackWorker
-from tests.support.pubsub_rest import Mailbox, PubSubOverRest
+from tests.support.pubsub_rest import PubSubOverRest
 from tests.support.waiting import wait_until
-
-ASYNCAPI = asyncapi_document()
-DEAD = "feedback-requests-dead"
-
-
-def address_of(operation: str) -> str:
-    """Find a topic as a reader of the AsyncAPI document does."""
-    channel = ASYNCAPI["operations"][operation]["channel"]["$ref"].rsplit("/", 1)[-1]
-    return str(ASYNCAPI["channels"][channel]["address"])
-
-
-class Stranger:
-    """Somebody who knows the AsyncAPI document and nothing else of Tandem."""
-
-    def __init__(self, pubsub: PubSubOverRest) -> None:
-        self._pubsub = pubsub
-        self.results: Mailbox = pubsub.subscribe("stranger-results", address_of("receiveFeedback"))
-        self.dead: Mailbox = pubsub.subscribe("stranger-dead", DEAD)
-
-    def ask(self, request_id: str | None = None, *, times: int = 1, **attributes: str) -> str:
-        request_id = request_id or f"stranger-{uuid4()}"
-        request = {
-            "request_id": request_id,
-            "conversation_id": "conversation-1",
-            "transcript": [
-                {"role": "user", "content": "What is 2 + 2?"},
-                {"role": "assistant", "content": "4."},
-            ],
-            "requested_at": "2026-01-02T12:00:00Z",
-        }
-        for _ in range(times):
-            self.send(json.dumps(request).encode(), **attributes)
-        return request_id
-
-    def send(self, data: bytes, **attributes: str) -> None:
-        told = {"ce_type": "feedback.requested.v1", "content_type": "application/json", **attributes}
-        self._pubsub.publish(address_of("askForFeedback"), data, **told)
-
-
-def make_topics(host: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
-    project = f"worker-{uuid4().hex[:8]}"
-
-    async def make() -> None:
-        async with connect(project) as pubsub:
-            await make_topology(pubsub)
-
-    asyncio.run(make())
-    return project
-
-
-@pytest.fixture
-def project(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
-    return make_topics(emulator.host, monkeypatch)
-
-
-@pytest.fixture
-def stranger(emulator: Emulator, project: str) -> Stranger:
-    return Stranger(PubSubOverRest(emulator.host, project))
-
-
-@pytest.fixture
-def inference() -> Iterator[EngineServer]:
-    server = EngineServer()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    FeedbackWorker(folder, emulator_host="", project="none", inference_url="http://nowhere").run("migrate")
-    return folder / "feedback.db"
-
-
-@pytest.fixture
-def folder(migrated_database: Path, tmp_path: Path) -> Path:
-    """Where the workers of one test keep everything; holds their migrated database."""
-    copyfile(migrated_database, tmp_path / migrated_database.name)
-    return tmp_path
-
-
-@pytest.fixture
-def new_worker(
-    emulator: Emulator, project: str, inference: EngineServer, folder: Path
-) -> Iterator[Callable[[], FeedbackWorker]]:
-    started: list[FeedbackWorker] = []
-
-    def start() -> FeedbackWorker:
-        worker = FeedbackWorker(
-            folder, emulator_host=emulator.host, project=project, inference_url=inference.url
-        )
-        started.append(worker)
-        worker.start()
-        return worker
-
-    yield start
-    for worker in started:
-        worker.kill()
-        worker.client.close()
 
 
 def generations(inference: EngineServer) -> list[str]:
