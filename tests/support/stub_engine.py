@@ -2,7 +2,8 @@
 
 Run it (`python tests/support/stub_engine.py --port 8801 --token-delay-seconds 0.02`; vLLM's other flags are accepted and
 ignored) or build the app in a test. It repeats the last user message, so an answer shows whose it is; a `response_format`
-with a JSON schema gets the smallest valid instance. `GET /stub/requests` tells what was asked and how each request ended;
+with a JSON schema gets the smallest valid instance. Adapters are loaded and the engine sleeps as vLLM does it (see
+`stub_administration`). `GET /stub/requests` tells what was asked and how each request ended;
 `POST /stub/exit` makes the process die at once, as a crash would.
 """
 
@@ -28,6 +29,7 @@ from starlette.types import Receive, Scope, Send
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # when run as a program
 
 from tests.support.schema_instance import smallest_instance
+from tests.support.stub_administration import StubAdministration, end_noted, note_start
 
 FINGERPRINT = "stub-0.32.0-12345678"
 _ENDLESS_TOKENS = 64  # how much an answer that ignores its end says when it may say anything
@@ -58,6 +60,8 @@ class StubEngine:
     max_model_len: int = 2048
     times: StubTimes = field(default_factory=StubTimes)
     asked: list[Asked] = field(default_factory=list)
+    breaks_on: str | None = None  # words that make the engine fail, wherever they stand in a request
+    administration: StubAdministration = field(default_factory=StubAdministration)
 
     @property
     def app(self) -> Starlette:
@@ -72,6 +76,7 @@ class StubEngine:
                 Route("/metrics", self._metrics),
                 Route("/stub/requests", self._requests),
                 Route("/stub/exit", self._exit, methods=["POST"]),
+                *self.administration.routes,
             ]
         )
 
@@ -87,8 +92,12 @@ class StubEngine:
         return WholeAnswer(answer, self.times)
 
     def _problem(self, body: dict[str, Any]) -> Response | None:
-        if body.get("model") != self.model:
+        if self.administration.is_asleep:
+            return _error(500, "EngineCore is asleep.", "InternalServerError")
+        if body.get("model") != self.model and body.get("model") not in self.administration.adapters:
             return _error(404, f"The model `{body.get('model')}` does not exist.", "NotFoundError")
+        if self.breaks_on is not None and self.breaks_on in json.dumps(body):
+            return _error(500, "EngineCore encountered an issue.", "InternalServerError")
         if not _prompt_words(body):
             return _error(400, "messages or prompt: expected at least one word", "BadRequestError")
         room = self.max_model_len - len(_prompt_words(body))
@@ -310,19 +319,36 @@ def main() -> None:
     )
     parser.add_argument("--start-log", type=Path, help="file whose lines are printed at each start")
     parser.add_argument("--child-process", action="store_true", help="start a child that ignores SIGTERM")
+    parser.add_argument(
+        "--failing-start-log", type=Path, help="file; while it exists, a start prints it and fails"
+    )
+    parser.add_argument(
+        "--note-starts", type=Path, help="file to add the served name to at each start and end"
+    )
+    parser.add_argument("--max-lora-rank", type=int, default=16)
     options, _ = parser.parse_known_args()
     if options.child_process:
         ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
         child = subprocess.Popen([sys.executable, "-c", ignoring])
         sys.stdout.write(f"child process {child.pid}\n")
         sys.stdout.flush()
+    if options.failing_start_log and options.failing_start_log.exists():
+        sys.exit(options.failing_start_log.read_text())
+    if options.note_starts:
+        note_start(options.note_starts, options.served_model_name)
     if options.start_log:
         sys.stdout.write(options.start_log.read_text())
         sys.stdout.flush()
     time.sleep(options.start_delay_seconds)
     times = StubTimes(options.first_token_delay_seconds, options.token_delay_seconds)
-    engine = StubEngine(options.served_model_name, options.max_model_len, times)
-    uvicorn.run(engine.app, host=options.host, port=options.port, log_level="warning")
+    administration = StubAdministration(options.max_lora_rank)
+    engine = StubEngine(
+        options.served_model_name, options.max_model_len, times, administration=administration
+    )
+    app = engine.app
+    if options.note_starts:
+        end_noted(app, options.note_starts, options.served_model_name)
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ class Fleet:
             for engine in map(self.named, self.start_order):
                 self._running.append(asyncio.create_task(engine.run(), name=f"engine {engine.declared.name}"))
                 await engine.settled.wait()
-            await asyncio.gather(*self._running)
+            # Not gather: cancelled, it would cancel them all at once, and those that stop already a second time.
+            await asyncio.wait(self._running)
             await asyncio.Event().wait()  # all have failed: nothing to watch, and requests are told why
         finally:
             for task in reversed(self._running):
