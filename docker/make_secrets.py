@@ -14,6 +14,7 @@ def main(folder: Path) -> int:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("service_token", "postgres_password", "grafana_password"):
         _keep(folder / name, _new)
+    _keep(folder / "hf_token", str)  # nobody can make it up: empty until its owner writes it
     for service in SERVICES_WITH_DATABASE:
         password = _keep(folder / f"{service}_database_password", _new)
         url = f"postgresql+asyncpg://{service}:{password}@postgres/{service}"

@@ -13,7 +13,7 @@ import pytest
 
 from tandem_local.checkout import ROOT, program
 from tests.support.containers.base_images import base_images
-from tests.support.containers.podman import NoEngineError, Podman, find_podman
+from tests.support.containers.podman import NoEngineError, Podman, find_podman, require_namespaces
 from tests.support.containers.stack import Stack
 
 COMPOSE_FILES = (ROOT / "docker" / "compose.yaml", ROOT / "tests" / "images" / "stub-engine.compose.yaml")
@@ -23,13 +23,14 @@ PROFILES = ("cpu",)
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
     folder = ROOT / ".cache" / "containers"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run in this checkout waits
-        try:
+    try:
+        require_namespaces()
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second run in this checkout waits
             yield find_podman(folder)
-        except NoEngineError as reason:
-            pytest.skip(f"no container engine: {reason}")
+    except NoEngineError as reason:
+        pytest.skip(f"no container engine: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def test_secrets_are_files_and_no_service_has_one_that_it_does_not_need() -> Non
     held = {name: {secret["source"] for secret in service.get("secrets", [])} for name, service in services()}
     assert held["chat"] == {"service_token", "chat_database_url"}
     assert held["feedback"] == {"service_token", "feedback_database_url"}
-    assert held["inference-gpu"] == {"service_token"}
+    assert held["inference-gpu"] == {"service_token", "hf_token"}
     assert held["pubsub"] == set()
     assert all("file" in secret for secret in document(*PROFILES)["secrets"].values())
 

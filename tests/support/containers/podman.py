@@ -65,19 +65,25 @@ class Podman:
             raise BuildError(f"{tag}: {_last_lines(done.stdout + done.stderr)}")
 
 
+def require_namespaces() -> None:
+    """Do nothing where containers can be run.
+
+    Raises:
+        NoEngineError: Not root, or the machine forbids namespaces.
+    """
+    if os.geteuid() != 0:
+        raise NoEngineError("the containers of the tests need root, for namespaces of their own")
+    tried = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "true"]
+    if shutil.which("unshare") is None or subprocess.run(tried, capture_output=True, check=False).returncode:
+        raise NoEngineError("this machine forbids making namespaces")
+
+
 def find_podman(folder: Path) -> Podman:
     """Return a working engine that keeps its state in `folder`, installing Debian's packages where that is allowed.
 
     Raises:
-        NoEngineError: It is not Debian, not root, without namespaces or network, or the disk is full.
+        NoEngineError: It is not Debian, without a network, podman does not run, or the disk is full.
     """
-    if os.geteuid() != 0:
-        raise NoEngineError("the containers of the tests need root, for namespaces of their own")
-    if subprocess.run(
-        ["unshare", "-n", "-m", "-p", "-f", "true"], capture_output=True, check=False
-    ).returncode:
-        raise NoEngineError("this machine forbids making namespaces")
-    folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < _FREE_BYTES:
         raise NoEngineError(f"less than {_FREE_BYTES // 10**9} GB are free at {folder}")
     _install_packages()
