@@ -64,7 +64,16 @@ function outcome({ state, result, error }) {
     textElement("p", "feedback__text", result.summary),
     ...remarks("Strengths", result.strengths),
     ...remarks("To improve", result.improvements),
+    ...criteria(result.criteria),
   ];
+}
+
+/** Older results have none. */
+function criteria(found) {
+  if (!found?.length) return [];
+  return [element("h3", {}, "By criterion"), element("ul", {}, ...found.map(({ title, score, highest, reason, evidence }) =>
+    element("li", {}, textElement("span", null, `${title}: ${score} of ${highest}. ${reason}`),
+      ...evidence.map(({ quote }) => textElement("q", null, quote)))))];
 }
 
 function scoreMarks(score) {
