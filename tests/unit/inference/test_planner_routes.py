@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from tandem_inference.bootstrap import Service, build_admissions
 from tandem_inference.engines.fleet import Fleet
 from tandem_inference.entrypoints.http.app import create_app
+from tandem_inference.gateway.engine_http import EngineHttp
 from tandem_inference.settings import InferenceSettings
 from tests.unit.inference.conftest import Gateway
 
@@ -85,7 +86,7 @@ async def test_a_body_larger_than_any_plan_needs_is_refused(gateway: Gateway) ->
 async def test_operators_need_the_token_and_calculating_does_not(gateway: Gateway) -> None:
     settings = InferenceSettings(_env_file=None, service_token=SecretStr(TOKEN))
     admissions = build_admissions(settings, [gateway.engine.declared])
-    app = create_app(settings, Service(Fleet([gateway.engine]), httpx.AsyncClient(), admissions))
+    app = create_app(settings, Service(Fleet([gateway.engine]), EngineHttp(), admissions))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         refused = await client.get("/engines")
         assert refused.status_code == 401
