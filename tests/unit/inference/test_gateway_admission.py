@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -269,3 +270,54 @@ async def test_one_line_tells_what_a_request_took_and_none_of_its_text(
     )
     assert told["seconds"] >= told["seconds_to_first_byte"] >= told["seconds_waiting"] >= 0
     assert "the secret" not in str(told)
+
+
+def _malformed(dice: random.Random) -> bytes:
+    """A request that is no good: cut, garbled, or with values that no field takes."""
+    values = [None, -1, 1e400, "x", [], {}, [[[]]], {"a": {"b": 1}}, 10**30, "\ud800", True, ""]
+    fields = [
+        "model",
+        "messages",
+        "prompt",
+        "n",
+        "stream",
+        "stream_options",
+        "priority",
+        "input",
+        "max_tokens",
+    ]
+    body = {dice.choice(fields): dice.choice(values) for _ in range(dice.randrange(6))}
+    if dice.random() < 0.5:
+        body["model"] = CHAT["model"]
+    content = json.dumps(body).encode()
+    if dice.random() < 0.3:
+        return content[: dice.randrange(len(content))]
+    if dice.random() < 0.2:
+        return dice.randbytes(40)
+    return content
+
+
+async def test_a_thousand_malformed_requests_make_no_error_of_ours_and_take_no_slot(gateway: Gateway) -> None:
+    gateway.answer = lambda _: httpx.Response(400, json={"error": {}})  # the engine judges the fields
+    dice = random.Random(11)
+    headers = [
+        {},
+        BACKGROUND,
+        {"X-Tandem-Class": "?"},
+        {"X-Tandem-Deadline": "never"},
+        {"X-Tandem-Tenant": "a b"},
+    ]
+    paths = [
+        PATH,
+        "/v1/completions",
+        "/v1/embeddings",
+        "/tokenize",
+        "/engines/stub" + PATH,
+        "/engines/x" + PATH,
+    ]
+    for _ in range(1000):
+        answer = await gateway.client.post(
+            dice.choice(paths), content=_malformed(dice), headers=dice.choice(headers)
+        )
+        assert 400 <= answer.status_code < 500
+    assert _is_all_free(gateway)

@@ -54,7 +54,7 @@ class Exchange:
         if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and _DYING in content:
             raise EngineDiedError(_DYING.decode())
         record.first_byte(answer.status)
-        record.usage = usage_in(content)
+        record.used(usage_in(content))
         await send(_start(answer, len(content)))
         await send({"type": "http.response.body", "body": content})
         record.outcome = "completed" if answer.status < HTTPStatus.BAD_REQUEST else "rejected"
@@ -81,7 +81,7 @@ class Exchange:
             cut_off = await self._pass_events(first, answer, stream, engine, send)
             record.outcome = "cut_off" if cut_off else "completed"
         finally:
-            record.usage = stream.usage()
+            record.used(stream.usage())
         await send({"type": "http.response.body", "body": b""})
 
     async def _pass_events(

@@ -44,6 +44,18 @@ class RequestRecord:
         seconds = self._first_byte - self._arrived
         metrics.TIME_TO_FIRST_BYTE.record(seconds, {names.REQUEST_CLASS: self.caller.request_class})
 
+    def used(self, usage: Usage | None) -> None:
+        """Note the tokens. Before the last byte is sent: with that the request's span ends."""
+        self.usage = usage
+        span = trace.get_current_span()
+        if usage is not None and span.is_recording():
+            span.set_attributes(
+                {
+                    names.GEN_AI_INPUT_TOKENS: usage.prompt_tokens,
+                    names.GEN_AI_OUTPUT_TOKENS: usage.completion_tokens,
+                }
+            )
+
     def refused(self, status: int) -> None:
         """Note that this service answers with an error of its own."""
         self.status, self.outcome = status, "refused"
@@ -62,12 +74,6 @@ class RequestRecord:
     def _count_tokens(self, usage: Usage, facts: dict[str, str]) -> None:
         metrics.TOKENS.add(usage.prompt_tokens, facts | {names.GEN_AI_TOKEN_TYPE: "input"})
         metrics.TOKENS.add(usage.completion_tokens, facts | {names.GEN_AI_TOKEN_TYPE: "output"})
-        trace.get_current_span().set_attributes(
-            {
-                names.GEN_AI_INPUT_TOKENS: usage.prompt_tokens,
-                names.GEN_AI_OUTPUT_TOKENS: usage.completion_tokens,
-            }
-        )
 
     def _told(self) -> dict[str, object]:
         now = time.perf_counter()
