@@ -15,6 +15,7 @@ from tandem_feedback.entrypoints.http.app import create_app
 from tandem_feedback.entrypoints.http.problems import PROBLEMS
 from tandem_feedback.settings import FeedbackSettings
 from tandem_messaging.errors import DatabaseUnavailableError, TandemError
+from tandem_messaging.tasks import BackgroundLoops
 from tests.support.fake_engine import FakeEngine
 from tests.support.feedback_bench import FeedbackBench, open_bench
 from tests.support.feedback_builders import a_completion, a_request
@@ -121,6 +122,15 @@ async def test_worker_is_not_ready_while_the_database_is_away(
     monkeypatch.setattr(SqlStore, "read", fail)
     problem, headers = await face.problem("/ready")
     assert (problem.status, problem.code, headers["Retry-After"]) == (503, "database_unavailable", "2")
+
+
+async def test_worker_is_not_ready_while_one_of_its_loops_is_down(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BackgroundLoops, "down", property(lambda _: {"relay": "RuntimeError"}))
+    problem, _ = await face.problem("/ready")
+    assert (problem.status, problem.code) == (503, "worker_down")
+    assert "relay (RuntimeError)" in problem.detail
 
 
 async def test_metrics_can_be_read_by_prometheus(face: Face) -> None:

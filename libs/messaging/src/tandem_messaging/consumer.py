@@ -29,6 +29,8 @@ _duration = _meter.create_histogram(names.CONSUMER_DURATION, "s", "From receipt 
 _in_flight = _meter.create_up_down_counter(names.CONSUMER_IN_FLIGHT, "{message}", "Messages held now")
 
 _FIRST_BACKOFF_SECONDS = 0.5
+# Without a wish in the error: soon enough after an outage, and a handler that cannot work answers cheaply.
+_MAX_OWN_BACKOFF_SECONDS = 10.0
 # Whatever an error asks for: work that is not looked at for longer counts as abandoned and is published again.
 _MAX_BACKOFF_SECONDS = 30.0
 _MAX_PULL_BACKOFF_SECONDS = 5.0
@@ -239,7 +241,7 @@ class Consumer(Generic[_Read]):
                     },
                 )
                 await self._pause(pause, error)
-                backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+                backoff = min(backoff * 2, _MAX_OWN_BACKOFF_SECONDS)
 
     async def _pause(self, seconds: float, error: TransientError) -> None:
         """Wait, unless the consumer is to stop: then others may wait just as well."""

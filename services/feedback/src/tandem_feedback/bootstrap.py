@@ -38,8 +38,8 @@ from tandem_messaging.relay import Relay
 from tandem_messaging.tasks import BackgroundLoops
 from tandem_messaging.topology import make_topology
 
-# What a stop takes beside the jobs: ending HTTP connections, giving back what is unfinished, closing.
-_CLOSING_SECONDS = 6.0
+# The rest of the time to stop goes to ending HTTP connections, giving back what is unfinished, and closing.
+_SHARE_OF_JOBS = 0.7
 _FLUSH_SECONDS = 2.0
 _FEED_EVERY_SECONDS = 1.0
 _LETTERS = ConsumerLimits(slots=20, drain_seconds=1.0)
@@ -192,7 +192,7 @@ def _consumer_limits(settings: FeedbackSettings) -> ConsumerLimits:
         slots=settings.slots,
         lease_seconds=settings.lease_seconds,
         beat_seconds=settings.lease_seconds / 3,
-        drain_seconds=max(0.0, settings.drain_seconds - _CLOSING_SECONDS),
+        drain_seconds=settings.drain_seconds * _SHARE_OF_JOBS,
     )
 
 
