@@ -54,6 +54,14 @@ def _sentence(error: RequestValidationError) -> tuple[str, str]:
     return ".".join(parts)[:200] or "body", in_words(first)
 
 
+def _named(error: PlannerError) -> str:
+    """The message, which names the field at fault even where the error's own words do not."""
+    field = error.field
+    if field is None or field.rsplit(".", maxsplit=1)[-1] in error.message:
+        return error.message
+    return f"{field}: {error.message}"
+
+
 def _bounded(receive: Receive) -> Receive:
     """`receive` that refuses to go on once a body is larger than any request needs to be."""
     came = 0
@@ -82,7 +90,7 @@ class PlannerRoute(APIRoute):
                 field, message = _sentence(error)
                 return problem(request, detail=f"{field}: {message}", code="invalid_value", field=field)
             except PlannerError as error:
-                return problem(request, detail=error.message, code=error.code, field=error.field)
+                return problem(request, detail=_named(error), code=error.code, field=error.field)
             except HTTPException as error:
                 if error.status_code == 413:
                     detail, code = str(error.detail), "request_too_large"
