@@ -24,13 +24,15 @@ def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 OPERATIONS = dict(_operations())
+# Their callers expect OpenAI's error objects; see tests/integration/chat/test_openai_face.py.
+OPENAI_OPERATIONS = {"GET /v1/models", "POST /v1/chat/completions"}
 
 
 def _codes(operation: dict[str, Any], status: int) -> str:
     return str(operation["responses"][str(status)]["description"])
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - OPENAI_OPERATIONS))
 def test_every_error_response_is_a_problem_document(name: str) -> None:
     for status, response in OPERATIONS[name]["responses"].items():
         if int(status) >= 400:

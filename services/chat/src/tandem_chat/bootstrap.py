@@ -1,6 +1,7 @@
 """Builds chat's use cases from its settings, and closes everything in reverse order."""
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tandem_chat.adapters.sign_in.oidc import OidcTokens
 from tandem_chat.adapters.sql.feedback_rows import mark_queued
 from tandem_chat.adapters.sql.store import SqlStore
 from tandem_chat.adapters.sql.tables import outbox
+from tandem_chat.application.answer_once import AnswerOnce
 from tandem_chat.application.authenticate import Authenticate, TokenCheck
 from tandem_chat.application.conversations import Conversations
 from tandem_chat.application.follow_feedback import FollowFeedback
@@ -48,6 +50,7 @@ class UseCases:
     request_feedback: RequestFeedback
     follow_feedback: FollowFeedback
     usage: ReadUsage
+    answer_once: AnswerOnce
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
             await runner.close()
 
         owner_limits = _owner_limits(settings)
+        open_answers: Counter[str] = Counter()
 
         def owned_by(owner: str) -> UseCases:
             own = store.owned_by(owner)
@@ -125,6 +129,14 @@ async def bootstrap(settings: ChatSettings) -> AsyncIterator[Chat]:
                 ),
                 follow_feedback=follow_feedback.owned_by(owner),
                 usage=ReadUsage(own, owner, owner_limits),
+                answer_once=AnswerOnce(
+                    own,
+                    engine,
+                    owner,
+                    owner_limits,
+                    longest_answer_tokens=settings.max_reply_tokens,
+                    open_answers=open_answers,
+                ),
             )
 
         authenticate = Authenticate(_token_checks(settings, database, stack))

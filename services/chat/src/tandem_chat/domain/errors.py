@@ -9,6 +9,7 @@ PermanentError
 ├── ReplyNotRetryableError      only the last reply, and only one that did not complete
 ├── NothingToJudgeError         feedback asked for before there is any reply
 ├── UnknownPersonaError         no persona is configured under this name
+├── UnknownModelError           a caller of the OpenAI-compatible face names neither the model nor a persona
 ├── PersonaGoneError            the conversation's persona is not configured any more
 ├── EngineRefusedError          the engine calls the request itself wrong
 └── UnauthenticatedError        no token, or one that is wrong, expired or revoked
@@ -54,6 +55,10 @@ class NothingToJudgeError(PermanentError):
 
 class UnknownPersonaError(PermanentError):
     """No persona has this name."""
+
+
+class UnknownModelError(PermanentError):
+    """No model or persona has this name."""
 
 
 class PersonaGoneError(PermanentError):

@@ -16,6 +16,7 @@ from tandem_chat.bootstrap import bootstrap
 from tandem_chat.entrypoints.http import conversations, feedback, health, personas, replies, usage
 from tandem_chat.entrypoints.http.body_limit import BodyLimit
 from tandem_chat.entrypoints.http.documentation import problem_schemas
+from tandem_chat.entrypoints.http.openai import routes as openai
 from tandem_chat.entrypoints.http.problems import install_problem_handlers
 from tandem_chat.entrypoints.http.security_headers import SecurityHeaders
 from tandem_chat.settings import ChatSettings
@@ -43,7 +44,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
     )
     app.state.settings = settings
     install_problem_handlers(app)
-    for module in (conversations, personas, replies, feedback, usage, health):
+    for module in (conversations, personas, replies, feedback, usage, openai, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
 

@@ -38,6 +38,17 @@ def problems(*errors: type[TandemError], signed_in: bool = True) -> dict[int | s
     }
 
 
+def openai_errors(*errors: type[TandemError]) -> dict[int | str, dict[str, Any]]:
+    """Return FastAPI's `responses` of a route on the OpenAI-compatible face: the same errors in OpenAI's shape."""
+    responses = problems(*errors)
+    if 422 in responses:
+        responses[400] = responses.pop(422)
+    # Said here although 400 stands for it: FastAPI would document a shape that is never sent.
+    responses[422] = {"description": "Never sent here; 400 tells what is wrong."}
+    content = {"application/json": {"schema": {"type": "object", "required": ["error"]}}}
+    return {status: {**told, "content": content} for status, told in responses.items()}
+
+
 def problem_schemas() -> dict[str, Any]:
     """Return the schemas that the responses refer to, by name."""
     schema = Problem.model_json_schema(ref_template=_SCHEMA_PLACE)

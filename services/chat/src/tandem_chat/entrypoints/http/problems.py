@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 
 from tandem_chat.domain import errors
 from tandem_chat.domain.conversation import Message
+from tandem_chat.entrypoints.http.openai.errors import PATHS as OPENAI_PATHS
+from tandem_chat.entrypoints.http.openai.errors import openai_error_response
 from tandem_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem, field_errors
 from tandem_messaging.errors import DatabaseUnavailableError, TandemError, TransientError
 
@@ -25,6 +27,7 @@ PROBLEMS: Final[dict[type[TandemError], tuple[int, str]]] = {
     errors.ReplyInProgressError: (409, "reply_in_progress"),
     errors.ReplyNotRetryableError: (409, "reply_not_retryable"),
     errors.NothingToJudgeError: (409, "nothing_to_judge"),
+    errors.UnknownModelError: (404, "model_not_found"),
     errors.UnknownPersonaError: (422, "unknown_persona"),
     errors.PersonaGoneError: (409, "persona_gone"),
     errors.EngineRefusedError: (502, "engine_refused"),
@@ -43,7 +46,9 @@ _HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Render a problem document with its media type."""
+    """Render a problem document with its media type, or as the callers of its address expect it."""
+    if problem.instance in OPENAI_PATHS:
+        return openai_error_response(problem, headers)
     body = problem.model_dump(mode="json", exclude_none=True)
     return JSONResponse(body, problem.status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
@@ -51,7 +56,9 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
 def problem_of(error: TandemError, instance: str | None = None) -> Problem:
     """Describe an expected error as a problem; a class that the table lacks is a defect and raises KeyError."""
     status, code = PROBLEMS[type(error)]
-    field = {"message_too_long": "content", "unknown_persona": "persona"}.get(code)
+    field = {"message_too_long": "content", "unknown_persona": "persona", "model_not_found": "model"}.get(
+        code
+    )
     fields = (FieldError(field=field, message=str(error)),) if field else ()
     return Problem(
         title=HTTPStatus(status).phrase,
@@ -82,6 +89,11 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 def _on_expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TandemError)  # noqa: S101 - the handler's registration says so
+    return expected_problem_response(request.url.path, error)
+
+
+def expected_problem_response(path: str, error: TandemError) -> JSONResponse:
+    """Answer an expected error on `path`, with the headers that tell what to do."""
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(math.ceil(error.retry_after or _RETRY_AFTER_SECONDS))
@@ -89,7 +101,7 @@ def _on_expected(request: Request, error: Exception) -> JSONResponse:
         headers["RateLimit"] = f'"replies";r=0;t={headers["Retry-After"]}'
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
-    return problem_response(problem_of(error, request.url.path), headers)
+    return problem_response(problem_of(error, path), headers)
 
 
 def _on_invalid(request: Request, error: Exception) -> JSONResponse:
