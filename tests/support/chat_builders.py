@@ -165,7 +165,7 @@ class Chat:
         await eventually(said, f"the reply to reach {text!r}")
 
 
-async def eventually(look: Callable[[], object], what: str, *, seconds: float = 10.0) -> None:
+async def eventually(look: Callable[[], object], what: str, *, seconds: float = 30.0) -> None:
     """Wait, with a deadline, until `look` is true; leaves the event loop to the code under test."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds

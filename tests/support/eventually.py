@@ -10,7 +10,7 @@ import pytest
 Found = TypeVar("Found")
 
 
-async def eventually(what: str, look: Callable[[], Found], *, seconds: float = 10.0) -> Found:
+async def eventually(what: str, look: Callable[[], Found], *, seconds: float = 30.0) -> Found:
     """Return the first true answer of `look`; fail the test, naming `what`, when none comes in time."""
 
     async def looking() -> Found:
@@ -20,7 +20,7 @@ async def eventually(what: str, look: Callable[[], Found], *, seconds: float = 1
 
 
 async def eventually_awaited(
-    what: str, look: Callable[[], Awaitable[Found]], *, seconds: float = 10.0
+    what: str, look: Callable[[], Awaitable[Found]], *, seconds: float = 30.0
 ) -> Found:
     """Do the same with a `look` that has to be awaited."""
     deadline = time.monotonic() + seconds

@@ -9,7 +9,7 @@ import pytest
 Found = TypeVar("Found")
 
 
-def wait_until(what: str, look: Callable[[], Found], *, seconds: float = 15.0) -> Found:
+def wait_until(what: str, look: Callable[[], Found], *, seconds: float = 40.0) -> Found:
     """Return the first true answer of `look`; fail the test, naming `what`, when none comes in time. Blocks."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
