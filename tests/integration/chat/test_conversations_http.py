@@ -68,7 +68,7 @@ async def test_deleting_stops_a_reply_in_progress_and_ends_its_streams(
 
     assert (await app.http.delete(f"/v1/conversations/{conversation_id}")).status_code == 204
 
-    answer = await asyncio.wait_for(reader, 10)
+    answer = await asyncio.wait_for(reader, 30)
     assert all(event.event != "end" for event in answer.events)
     asked = inference.asked(question)
     await eventually(lambda: asked.outcome == "disconnected", "the engine's request to end")

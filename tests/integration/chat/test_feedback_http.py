@@ -154,7 +154,7 @@ async def test_every_follower_sees_the_states_to_the_end(app: WebApp, service: F
         "detail": "The model gave no judgement in three attempts.",
     }
     late: list[str] = []
-    await asyncio.wait_for(_states(app, location, late), 10)
+    await asyncio.wait_for(_states(app, location, late), 30)
     assert late == ["failed"]
 
 
@@ -201,7 +201,7 @@ async def test_feedback_of_a_deleted_conversation_ends_its_stream(
     await eventually(lambda: seen, "the follower to begin")
 
     await app.http.delete(f"/v1/conversations/{request.conversation_id}")
-    await asyncio.wait_for(follower, 10)
+    await asyncio.wait_for(follower, 30)
     await service.publish(completed(request.request_id, request.conversation_id))
     await _settle(app, service)
 

@@ -102,7 +102,7 @@ async def test_every_follower_learns_of_the_outcome_even_after_one_has_left(chat
     await asyncio.wait([leaving.task])
 
     await _deliver(chat, completed(feedback.id, feedback.conversation_id))
-    await asyncio.wait_for(asyncio.gather(*(follower.task for follower in staying)), 10)
+    await asyncio.wait_for(asyncio.gather(*(follower.task for follower in staying)), 30)
 
     for follower in staying:
         assert follower.states == [FeedbackState.PENDING, FeedbackState.COMPLETED]
@@ -117,7 +117,7 @@ async def test_change_by_another_process_is_noticed(
     await eventually(lambda: follower.states, "the follower to begin")
 
     await _deliver(Chat.on(database), failed(feedback.id, feedback.conversation_id))
-    await asyncio.wait_for(follower.task, 10)
+    await asyncio.wait_for(follower.task, 30)
 
     assert follower.states == [FeedbackState.PENDING, FeedbackState.FAILED]
 
@@ -127,7 +127,7 @@ async def test_late_follower_gets_the_end_at_once(chat: Chat) -> None:
     await _deliver(chat, completed(feedback.id, feedback.conversation_id))
     follower = Follower(chat, feedback.id)
 
-    await asyncio.wait_for(follower.task, 10)
+    await asyncio.wait_for(follower.task, 30)
 
     assert follower.states == [FeedbackState.COMPLETED]
 
@@ -139,7 +139,7 @@ async def test_closing_ends_the_streams(chat: Chat) -> None:
     await eventually(lambda: follower.states, "the follower to begin")
 
     chat.feedback.close()
-    await asyncio.wait_for(follower.task, 10)
+    await asyncio.wait_for(follower.task, 30)
 
     assert follower.states == [FeedbackState.PENDING]
 

@@ -28,7 +28,7 @@ async def test_every_reader_gets_all_text_from_its_position_on() -> None:
         live.append(character)
         await asyncio.sleep(0)
     live.end(MessageState.COMPLETED)
-    await asyncio.wait_for(asyncio.gather(*readers), 10)
+    await asyncio.wait_for(asyncio.gather(*readers), 30)
 
     assert {after: "".join(pieces) for after, pieces in read.items()} == {
         after: TEXT[after:] for after in range(len(TEXT) + 1)
@@ -49,10 +49,10 @@ async def test_slow_reader_neither_holds_others_up_nor_misses_text() -> None:
     for word in ("second ", "third"):
         live.append(word)
     live.end(MessageState.COMPLETED)
-    await asyncio.wait_for(eager, 10)
+    await asyncio.wait_for(eager, 30)
     assert slow == ["first "]
     go_on.set()
-    await asyncio.wait_for(reluctant, 10)
+    await asyncio.wait_for(reluctant, 30)
 
     assert "".join(quick) == "first second third"
     assert "".join(slow) == "first second third"
@@ -64,7 +64,7 @@ async def test_reader_who_comes_after_the_end_gets_the_rest_at_once() -> None:
     live.end(MessageState.STOPPED)
     pieces: list[str] = []
 
-    await asyncio.wait_for(_read(live, 10, pieces), 10)
+    await asyncio.wait_for(_read(live, 10, pieces), 30)
 
     assert pieces == [TEXT[10:]]
 
@@ -78,6 +78,6 @@ async def test_reader_ahead_of_the_text_waits_and_gets_only_what_is_new_to_it() 
         live.append(word)
         await asyncio.sleep(0)
     live.end(MessageState.COMPLETED)
-    await asyncio.wait_for(reader, 10)
+    await asyncio.wait_for(reader, 30)
 
     assert "".join(pieces) == "fgh"

@@ -159,7 +159,7 @@ async def test_another_process_can_read_along(chat: Chat, database: Database) ->
         chat.engine.say(word)
         await eventually(lambda: "".join(heard).endswith(word), "the other process to see it")  # noqa: B023 - awaited here
     chat.engine.finish()
-    await asyncio.wait_for(reader, 10)
+    await asyncio.wait_for(reader, 30)
 
     assert "".join(heard) == "Read elsewhere."
 
