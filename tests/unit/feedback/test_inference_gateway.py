@@ -30,7 +30,13 @@ class Gateway:
 
     async def generate(self) -> Any:
         return await self.adapter.generate(
-            "model-a", MESSAGES, schema={"type": "object"}, max_tokens=50, seed=3, temperature=0.5
+            "model-a",
+            MESSAGES,
+            schema={"type": "object"},
+            max_tokens=50,
+            seed=3,
+            temperature=0.5,
+            cache_salt="salt",
         )
 
 
@@ -67,7 +73,8 @@ async def test_generation_is_asked_for_in_the_background_class_and_guided(gatewa
     assert request.headers["X-Tandem-Class"] == "background"
     assert request.headers["Authorization"] == "Bearer secret-token"
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
-    assert {"model": "model-a", "max_tokens": 50, "seed": 3, "temperature": 0.5}.items() <= body.items()
+    asked = {"model": "model-a", "max_tokens": 50, "seed": 3, "temperature": 0.5, "cache_salt": "salt"}
+    assert asked.items() <= body.items()
 
 
 async def test_truncation_is_noticed(gateway: Gateway) -> None:

@@ -89,6 +89,11 @@ async def test_same_request_gives_the_same_result_and_the_same_calls() -> None:
     request = request_of(*[100] * 20)
     engines = [FakeEngine(window=1000, write=Reviewer()) for _ in range(2)]
     first, second = [await judge(engine).judge(request) for engine in engines]
+    salts = [{asked.pop("cache_salt") for asked in engine.asked} for engine in engines]
+    assert [len(each) for each in salts] == [1, 1]
+    assert salts[0] != salts[1], (
+        "what the engine has cached of an earlier judgement changes the next one's sums"
+    )
     assert engines[0].asked == engines[1].asked
     assert first.model_copy(update={"timings": None}) == second.model_copy(update={"timings": None})
 

@@ -107,6 +107,7 @@ class InferenceGateway:
         max_tokens: int,
         seed: int,
         temperature: float,
+        cache_salt: str,
     ) -> Generation:
         body = {
             "model": model,
@@ -114,6 +115,7 @@ class InferenceGateway:
             "max_tokens": max_tokens,
             "seed": seed,
             "temperature": temperature,
+            "cache_salt": cache_salt,
             "repetition_penalty": _REPETITION_PENALTY,
             "response_format": {"type": "json_schema", "json_schema": {"name": "feedback", "schema": schema}},
         }

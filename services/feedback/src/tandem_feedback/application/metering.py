@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from tandem_contracts.feedback import Timings, TokenUsage
 from tandem_feedback.application.ports import ChatMessages, Engine, Generation, PromptSize
@@ -14,6 +15,9 @@ class MeteredEngine:
 
     def __init__(self, engine: Engine, model: str) -> None:
         self.model = model
+        # What is computed from a cached prefix differs in its last bits from what is computed afresh, and greedy decoding
+        # makes other words of that: a judgement must not depend on what others asked before.
+        self._cache_salt = uuid4().hex
         self._engine = engine
         self._seconds = {"counting": 0.0, "generating": 0.0}
         self._prompt_tokens = self._completion_tokens = 0
@@ -35,7 +39,9 @@ class MeteredEngine:
 
     async def generate(self, messages: ChatMessages, **options: Any) -> Generation:
         with self._timed("generating"):
-            generation = await self._engine.generate(self.model, messages, **options)
+            generation = await self._engine.generate(
+                self.model, messages, cache_salt=self._cache_salt, **options
+            )
         self._prompt_tokens += generation.prompt_tokens
         self._completion_tokens += generation.completion_tokens
         return generation

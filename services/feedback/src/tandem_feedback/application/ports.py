@@ -59,8 +59,12 @@ class Engine(Protocol):
         max_tokens: int,
         seed: int,
         temperature: float,
+        cache_salt: str,
     ) -> Generation:
-        """Generate JSON that keeps to `schema`. Cancelling frees the engine's slot at once."""
+        """Generate JSON that keeps to `schema`. Cancelling frees the engine's slot at once.
+
+        Work on a prompt's beginning is only shared between calls with the same `cache_salt`.
+        """
 
     async def require_ready(self) -> None:
         """Return when the engine serves; raises EngineUnavailableError otherwise."""
