@@ -274,7 +274,7 @@ async def test_one_line_tells_what_a_request_took_and_none_of_its_text(
 
 def _malformed(dice: random.Random) -> bytes:
     """A request that is no good: cut, garbled, or with values that no field takes."""
-    values = [None, -1, 1e400, "x", [], {}, [[[]]], {"a": {"b": 1}}, 10**30, "\ud800", True, ""]
+    values: list[Any] = [None, -1, 1e400, "x", [], {}, [[[]]], {"a": {"b": 1}}, 10**30, "\ud800", True, ""]
     fields = [
         "model",
         "messages",

@@ -18,6 +18,7 @@ _tracer = trace.get_tracer("tandem_inference")
 # An engine closes idle connections after 5 seconds; let go first, or a request meets a connection that is closing.
 _KEEP_IDLE_SECONDS = 2.0
 _CONNECT_TIMEOUT_SECONDS = 5.0
+_HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 
 
 class EngineDiedError(Exception):
@@ -79,7 +80,7 @@ class EngineHttp:
                     url, data=content, headers={**headers, **inject_context()}, allow_redirects=False
                 )
             except (aiohttp.ClientError, TimeoutError) as error:
-                raise EngineDiedError(repr(error)) from error
+                raise _died(error) from error
             span.set_attribute("http.response.status_code", answer.status)
             try:
                 yield _Answer(answer)
@@ -88,7 +89,7 @@ class EngineHttp:
 
     async def is_healthy(self, base_url: str) -> bool:
         try:
-            async with self._open().get(f"{base_url}/health") as answer:
+            async with self._open().get(f"{base_url}/health", timeout=_HEALTH_TIMEOUT) as answer:
                 return answer.ok
         except (aiohttp.ClientError, TimeoutError):
             return False
@@ -120,10 +121,14 @@ class _Answer:
         try:
             return await self._content.readany()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise EngineDiedError(repr(error)) from error
+            raise _died(error) from error
 
     async def whole(self) -> bytes:
         try:
             return await self._content.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise EngineDiedError(repr(error)) from error
+            raise _died(error) from error
+
+
+def _died(error: Exception) -> EngineDiedError:
+    return EngineDiedError(f"{type(error).__name__}: {error}")
