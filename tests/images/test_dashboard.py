@@ -9,7 +9,7 @@ from tandem_telemetry import names
 
 DASHBOARD = ROOT / "docker" / "observability" / "grafana" / "dashboards" / "tandem.json"
 # What Prometheus' exporter adds to a name: the unit, then the kind of instrument.
-ADDED = r"(_seconds|_bytes|_ratio)?(_total|_bucket|_sum|_count)?"
+ADDED = r"(_seconds|_bytes)?(_total|_bucket|_sum|_count)?"
 
 
 def dashboard() -> dict[str, Any]:
