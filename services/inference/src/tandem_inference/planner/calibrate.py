@@ -21,14 +21,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tandem_inference.planner.catalogue import entries
-from tandem_inference.planner.installed_cards import installed_cards
+from tandem_inference.planner.installed_cards import free_mib, installed_cards
 from tandem_inference.planner.reported.comparison import Compared, compare_row
+from tandem_inference.planner.reported.hints import read_hints
 from tandem_inference.planner.reported.log_parser import ParsedLog, parse_log
-from tandem_inference.planner.reported.rows import Reported
+from tandem_inference.planner.reported.rows import Reported, read_rows
 from tandem_inference.planner.reported.runtime import keep
 
 START_SECONDS = 600.0
 READY = "Application startup complete"
+UNSETTLED = "calibration: neither served nor ended within"
+RELEASE_SECONDS = 60.0
+SLACK_MIB = 200.0
 MODELS = ("Qwen/Qwen2.5-0.5B-Instruct", "meta-llama/Llama-3.2-1B", "Qwen/Qwen3-4B", "google/gemma-2-2b")
 
 
@@ -123,6 +127,7 @@ def start_once(point: Point, *, seconds: float = START_SECONDS) -> str:
         ]
         environment = {
             **os.environ,
+            "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",", maxsplit=1)[0],
             "HF_HUB_OFFLINE": "1",
             "VLLM_NO_USAGE_STATS": "1",
             "VLLM_LOGGING_LEVEL": "DEBUG",
@@ -132,18 +137,21 @@ def start_once(point: Point, *, seconds: float = START_SECONDS) -> str:
                 command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, env=environment
             )
             try:
-                _wait(process, log, seconds)
+                settled = _wait(process, log, seconds)
             finally:
                 _end(process)
-        return log.read_text(encoding="utf-8", errors="replace")
+        text = log.read_text(encoding="utf-8", errors="replace")
+        return text if settled else f"{text}\n{UNSETTLED} {seconds:g} seconds\n"
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+def _wait(process: subprocess.Popen[bytes], log: Path, seconds: float) -> bool:
+    """Whether the engine came to serve, or ended, in time."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        if READY in log.read_text(encoding="utf-8", errors="replace"):
-            return
+    while time.monotonic() < deadline:
+        if process.poll() is not None or READY in log.read_text(encoding="utf-8", errors="replace"):
+            return True
         time.sleep(0.5)
+    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -158,11 +166,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def as_row(point: Point, parsed: ParsedLog, gpu: str) -> Reported:
-    """The log's numbers with the settings the start was given."""
-    notes = [
-        note for note in (parsed.row.notes, f"max_loras={point.max_loras}" if point.max_loras else "") if note
-    ]
+def as_row(point: Point, parsed: ParsedLog, gpu: str, *, log: str = READY) -> Reported:
+    """The log's numbers with the settings the start was given; a start that did not come to serve says so."""
+    loras = f"max_loras={point.max_loras}" if point.max_loras else ""
+    ended = ""
+    if UNSETTLED in log:
+        ended = "no verdict: out of time"
+    elif READY not in log and not parsed.failed:
+        ended = "ended without serving"
+    notes = [note for note in (parsed.row.notes, loras, ended) if note]
     return replace(
         parsed.row,
         source="calibration",
@@ -178,22 +190,57 @@ def as_row(point: Point, parsed: ParsedLog, gpu: str) -> Reported:
     )
 
 
+Key = tuple[object, ...]
+
+
+def _key(point: Point | Reported) -> Key:
+    names = (
+        "model",
+        "max_model_len",
+        "max_num_seqs",
+        "max_num_batched_tokens",
+        "enforce_eager",
+        "kv_cache_dtype",
+    )
+    loras = point.max_loras if isinstance(point, Point) else read_hints("", point.notes).max_loras
+    return (*(getattr(point, name) for name in names), loras)
+
+
+def measured(out: Path) -> set[Key]:
+    """The points an earlier, interrupted run has left in `out`; one that ran out of time is measured again."""
+    if not out.exists():
+        return set()
+    rows = read_rows(out.read_text(encoding="utf-8"))
+    return {_key(row) for row in rows if "out of time" not in row.notes}
+
+
+def wait_for_release(least_free_mib: float) -> None:
+    """Blocks until the card is as free as before: a process' memory comes back some time after its end."""
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while time.monotonic() < deadline and free_mib() < least_free_mib:
+        time.sleep(0.5)
+
+
 def calibrate(out: Path, *, most: int | None = None) -> int:
-    """Measures the grid and appends a row per start to `out`; returns how many starts were kept."""
-    gpu = gpu_name() or "unknown"
-    kept = 0
-    for number, point in enumerate(grid(), start=1):
-        if most is not None and number > most:
-            break
-        row = as_row(point, parse_log(start_once(point)), gpu)
+    """Measures the points that `out` lacks and appends a row per start; returns how many were kept."""
+    gpu, known, idle = gpu_name() or "unknown", measured(out), free_mib()
+    points = [point for point in grid() if _key(point) not in known][:most]
+    for number, point in enumerate(points, start=1):
+        log = start_once(point)
+        row = as_row(point, parse_log(log), gpu, log=log)
         keep(out, row)
-        kept += 1
-        compared = compare_row(row)
-        pair = compared.pair("kv_cache_gib") if isinstance(compared, Compared) else None
-        error = "no KV figure" if pair is None or pair.error is None else f"KV error {100 * pair.error:.2f} %"
-        sys.stdout.write(f"{number}: {point.model} {error}\n")
+        sys.stdout.write(f"{number} of {len(points)}: {point.model} {_outcome(row)}\n")
         sys.stdout.flush()
-    return kept
+        wait_for_release(idle - SLACK_MIB)
+    return len(points)
+
+
+def _outcome(row: Reported) -> str:
+    compared = compare_row(row)
+    pair = compared.pair("kv_cache_gib") if isinstance(compared, Compared) else None
+    if pair is None or pair.error is None:
+        return f"no KV figure ({row.notes})"
+    return f"KV error {100 * pair.error:.2f} %"
 
 
 def main(arguments: list[str] | None = None) -> int:

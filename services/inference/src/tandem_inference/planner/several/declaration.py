@@ -12,7 +12,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from tandem_inference.planner.engine import EngineFlags
 from tandem_inference.planner.errors import InvalidValueError, UnreadableConfigError
+from tandem_inference.planner.lora import RANKS
 from tandem_inference.planner.mistakes import in_words
+from tandem_inference.planner.several.adapter_ranks import add_ranks
 from tandem_inference.planner.several.unplanned import refuse_unplanned
 
 LARGEST_FILE_BYTES = 1024 * 1024
@@ -127,10 +129,11 @@ class EngineView(BaseModel):
         ranks = [
             one["rank"] for one in self.adapters if isinstance(one, dict) and isinstance(one.get("rank"), int)
         ]
-        rank = self.max_lora_rank or max(ranks, default=16)
+        needed = max(ranks, default=16)
+        rank = self.max_lora_rank or next((one for one in RANKS if one >= needed), needed)
         if self.max_loras is not None:
             return self.max_loras, rank
-        wanted = bool(self.adapters) or "--enable-lora" in self.extra_args
+        wanted = bool(self.adapters) or self.max_lora_rank is not None or "--enable-lora" in self.extra_args
         return (max(1, len(self.adapters)) if wanted else 0), rank
 
 
@@ -219,4 +222,5 @@ def read_engines_file(path: Path) -> tuple[EngineView, ...]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         text = str(error).replace("\n", " ")[:200]
         raise UnreadableConfigError(f"{path} is not YAML: {text}", field="engines") from error
+    add_ranks(parsed, path.parent)
     return read_engines(parsed)
