@@ -63,16 +63,18 @@ imports: dev ## Check who may import whom (import-linter)
 schemas: dev ## Check that the generated event schemas and settings pages are those of the code
 	@$(DEV)/python -m tandem_contracts.generate --check
 	@$(DEV)/python docs/generate_settings.py --check
+	@$(DEV)/python docs/generate_engines_file.py --check
 
 generate: dev ## Write the event schemas and settings pages after a change of models or settings
 	@$(DEV)/python -m tandem_contracts.generate
 	@$(DEV)/python docs/generate_settings.py
+	@$(DEV)/python docs/generate_engines_file.py
 
 lock-check: dev ## Check that the lock files satisfy what the projects declare
 	@$(DEV)/python -m tandem_local lock-check
 
 ##@ Deploy
-.PHONY: tf-check tf-fmt plan-check
+.PHONY: tf-check tf-fmt tf-plan plan-check
 tf-check: dev ## Check infra/terraform without a cloud: layout, validity, tests, rules over plans, memory, checkov
 	@$(TANDEM) setup infra
 	@.venvs/infra/bin/python -m infra.check all
@@ -80,6 +82,9 @@ tf-check: dev ## Check infra/terraform without a cloud: layout, validity, tests,
 plan-check: dev ## Ask the memory planner whether an environment's engines fit its L4s: make plan-check ENV=prod
 	@$(TANDEM) setup infra
 	@.venvs/infra/bin/python -m infra.check fit "$(ENV)"
+
+tf-plan: ## Show what an apply would change, against the real state: make tf-plan ENV=prod
+	@infra/plan "$(ENV)"
 
 tf-fmt: ## Rewrite infra/terraform in the one layout
 	@terraform fmt -recursive infra/terraform
