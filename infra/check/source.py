@@ -77,7 +77,7 @@ def _blocks(text: str) -> Iterator[tuple[str, str, str, str]]:
         yield found[1], found[2], found[3] or "", text[found.end() : end]
 
 
-def tests_missing(tree: Path) -> Iterator[tuple[str, str]]:
+def untested_folders(tree: Path) -> Iterator[tuple[str, str]]:
     """Yield each module and root that has no `terraform test`."""
     for folder in sorted(
         {file.parent for file in tree.rglob("versions.tf") if ".terraform" not in file.parts}

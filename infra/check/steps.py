@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from infra.check.fit import fit_problems
 from infra.check.plan import read_plan
 from infra.check.rules import BOOKS
-from infra.check.source import source_problems, tests_missing
+from infra.check.source import source_problems, untested_folders
 from infra.check.terraform import CHECKOUT, ENVIRONMENTS, CheckFailedError, Workspace
 
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ def layout(space: Workspace) -> str:
 
 
 def source(space: Workspace) -> str:
-    _raise_all([*source_problems(space.tree), *tests_missing(space.tree)])
+    _raise_all([*source_problems(space.tree), *untested_folders(space.tree)])
     return "providers, modules, types, descriptions and lifecycles are as agreed"
 
 

@@ -140,4 +140,4 @@ def _variables(plan: Plan) -> Iterator[tuple[str, dict[str, str | None]]]:
         for container in booted.containers():
             script = booted.files.get(f"/etc/tandem/{container}-secrets.sh", "")
             secrets: dict[str, str | None] = dict.fromkeys(re.findall(r"printf '%s=%s\\n' (\w+)", script))
-            yield f"{template.address} ({container})", {**booted.environment(container), **secrets}
+            yield f"{template.address} ({container})", {**secrets, **booted.environment(container)}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from infra.check.plan import Plan, Resource, RuleBook
+from infra.check.plan import Plan, Resource, RuleBook, machine
 from tandem_contracts.topics import SUBSCRIPTIONS
 
 BOOK = RuleBook()
@@ -60,6 +60,16 @@ def machines_and_engines_are_watched(plan: Plan) -> Iterator[str]:
     for text, meaning in wanted.items():
         if not any(text in filter_ for filter_ in _filters(plan)):
             yield f"alerts: none on {meaning} ({text})"
+
+
+@BOOK.on("dev", "prod")
+def engines_are_scraped(plan: Plan) -> Iterator[str]:
+    for template in plan.of("google_compute_instance_template"):
+        booted = machine(template)
+        config = booted.files.get("/etc/tandem/collector.yaml", "")
+        for port in ("8800", "8801"):
+            if "collector" not in booted.containers() or f"127.0.0.1:{port}" not in config:
+                yield f"{template.address}: nothing scrapes port {port}, and alerts on engines would mean nothing"
 
 
 @BOOK.on("dev", "prod")

@@ -67,6 +67,12 @@ module "machine" {
   health          = { port = 8800 }
   files           = { "/etc/tandem/engines.yaml" = file("${path.module}/engines.yaml") }
   containers      = local.containers
+
+  # The gateway, each engine behind it, and the other two services.
+  collector = {
+    image = var.images.collector
+    ports = concat([8800, 8000, 8010], [for index, engine in local.engines : 8801 + index])
+  }
 }
 
 module "budget" {

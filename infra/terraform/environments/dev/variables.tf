@@ -88,6 +88,7 @@ variable "images" {
     chat      = string
     feedback  = string
     inference = string
+    collector = string
   })
 
   validation {

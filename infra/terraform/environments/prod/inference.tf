@@ -3,27 +3,6 @@
 locals {
   pool_name = "tandem-inference"
 
-  collector_config = yamlencode({
-    receivers = {
-      prometheus = {
-        config = {
-          scrape_configs = [{
-            job_name        = "tandem-inference"
-            scrape_interval = "30s"
-            static_configs  = [{ targets = concat(["127.0.0.1:${local.inference_port}"], [for index, engine in local.engines : "127.0.0.1:${8801 + index}"]) }]
-          }]
-        }
-      }
-    }
-    processors = { resourcedetection = { detectors = ["gcp"] } }
-    exporters  = { googlemanagedprometheus = {} }
-    service = {
-      pipelines = {
-        metrics = { receivers = ["prometheus"], processors = ["resourcedetection"], exporters = ["googlemanagedprometheus"] }
-      }
-    }
-  })
-
   engines = yamldecode(file("${path.module}/engines.yaml")).engines
 }
 
@@ -48,9 +27,12 @@ module "inference" {
     messages_per_machine = var.inference.messages_per_machine
   }
 
-  files = {
-    "/etc/tandem/engines.yaml"   = file("${path.module}/engines.yaml")
-    "/etc/tandem/collector.yaml" = local.collector_config
+  files = { "/etc/tandem/engines.yaml" = file("${path.module}/engines.yaml") }
+
+  # The gateway, and each engine behind it.
+  collector = {
+    image = var.images.collector
+    ports = concat([local.inference_port], [for index, engine in local.engines : 8801 + index])
   }
 
   containers = {
@@ -78,12 +60,6 @@ module "inference" {
           version = var.secret_versions["hugging-face-token"]
         }
       }
-    }
-
-    collector = {
-      image   = var.images.collector
-      command = ["--config=/etc/tandem/collector.yaml"]
-      files   = ["/etc/tandem/collector.yaml"]
     }
   }
 }

@@ -6,7 +6,7 @@ locals {
   kept_mount      = "/var/lib/tandem/kept"
   docker_config   = "/var/lib/tandem/docker"
   secrets_folder  = "/run/tandem"
-  registries      = distinct([for container in values(var.containers) : split("/", container.image)[0]])
+  registries      = distinct([for container in values(local.containers) : split("/", container.image)[0]])
   google_registry = [for host in local.registries : host if endswith(host, "-docker.pkg.dev")]
 
   gpu_devices = concat(
@@ -25,7 +25,7 @@ locals {
   )
 
   run_options = {
-    for name, container in var.containers : name => concat(
+    for name, container in local.containers : name => concat(
       [
         "--rm --name ${name} --init --network host",
         # The system ships the files of this driver, and of no other, to Cloud Logging.
@@ -42,7 +42,7 @@ locals {
     )
   }
 
-  folders = distinct(flatten([for container in values(var.containers) : values(container.volumes)]))
+  folders = distinct(flatten([for container in values(local.containers) : values(container.volumes)]))
 
   units = merge(
     {
@@ -55,7 +55,7 @@ locals {
       })
     },
     {
-      for name, container in var.containers : "tandem-${name}" => templatefile("${path.module}/templates/container.service", {
+      for name, container in local.containers : "tandem-${name}" => templatefile("${path.module}/templates/container.service", {
         name         = name
         needs_gpu    = container.gpu
         needs_disk   = length(container.volumes) > 0
@@ -74,7 +74,7 @@ locals {
   )
 
   scripts = {
-    for name, container in var.containers : "/etc/tandem/${name}-secrets.sh" => templatefile("${path.module}/templates/secrets.sh", {
+    for name, container in local.containers : "/etc/tandem/${name}-secrets.sh" => templatefile("${path.module}/templates/secrets.sh", {
       project = var.project_id
       secrets = container.secrets
       target  = "${local.secrets_folder}/${name}.env"
@@ -82,7 +82,7 @@ locals {
   }
 
   environments = {
-    for name, container in var.containers : "/etc/tandem/${name}.env" => join("", [
+    for name, container in local.containers : "/etc/tandem/${name}.env" => join("", [
       for key, value in container.environment : "${key}=${value}\n"
     ])
   }
@@ -91,7 +91,7 @@ locals {
     [for unit, text in local.units : { path = "/etc/systemd/system/${unit}.service", permissions = "0644", content = text }],
     [for path, text in local.scripts : { path = path, permissions = "0600", content = text }],
     [for path, text in local.environments : { path = path, permissions = "0644", content = text }],
-    [for path, text in var.files : { path = path, permissions = "0644", content = text }],
+    [for path, text in local.files : { path = path, permissions = "0644", content = text }],
   )
 
   user_data = join("\n", ["#cloud-config", yamlencode({

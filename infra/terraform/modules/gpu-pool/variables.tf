@@ -235,3 +235,17 @@ variable "operators" {
     error_message = "operators: expected user: or group: followed by an address."
   }
 }
+
+variable "collector" {
+  description = "OpenTelemetry collector that scrapes these loopback ports for Cloud Monitoring; null: nothing is scraped. There is no Ops Agent on this system."
+  type = object({
+    image = string
+    ports = list(number)
+  })
+  default = null
+
+  validation {
+    condition     = var.collector == null ? true : can(regex("^[^@ ]+/[^@ ]+@sha256:[0-9a-f]{64}$", var.collector.image)) && length(var.collector.ports) > 0
+    error_message = "collector: expected an image by digest, REGISTRY/NAME@sha256:64 hexadecimal digits, and at least one port."
+  }
+}

@@ -26,6 +26,7 @@ variables {
     chat      = "us-central1-docker.pkg.dev/tandem-example-dev/tandem/chat@sha256:1111111111111111111111111111111111111111111111111111111111111111"
     feedback  = "us-central1-docker.pkg.dev/tandem-example-dev/tandem/feedback@sha256:2222222222222222222222222222222222222222222222222222222222222222"
     inference = "us-central1-docker.pkg.dev/tandem-example-dev/tandem/inference@sha256:3333333333333333333333333333333333333333333333333333333333333333"
+    collector = "us-docker.pkg.dev/cloud-ops-agents-artifacts/google-cloud-opentelemetry-collector/otelcol-google@sha256:5555555555555555555555555555555555555555555555555555555555555555"
   }
 
   secret_versions = {

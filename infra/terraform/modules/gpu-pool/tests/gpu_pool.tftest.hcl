@@ -269,3 +269,26 @@ run "odd_driver_version_is_refused" {
 
   expect_failures = [var.driver_version]
 }
+
+run "collector_scrapes_the_named_ports" {
+  command = plan
+
+  variables {
+    collector = { image = "r.example/otelcol@sha256:2222222222222222222222222222222222222222222222222222222222222222", ports = [8800, 8801] }
+  }
+
+  assert {
+    condition     = strcontains(google_compute_instance_template.this.metadata["user-data"], "127.0.0.1:8801") && strcontains(google_compute_instance_template.this.metadata["user-data"], "tandem-collector.service")
+    error_message = "Nothing scrapes the engines, and alerts on them would stay silent."
+  }
+}
+
+run "collector_by_tag_is_refused" {
+  command = plan
+
+  variables {
+    collector = { image = "r.example/otelcol:latest", ports = [8800] }
+  }
+
+  expect_failures = [var.collector]
+}
