@@ -76,3 +76,9 @@ def test_true_quotes_are_kept_once_and_false_ones_counted() -> None:
 
 def test_turns_are_numbered_from_where_the_part_begins() -> None:
     assert Transcript(TURNS[2:], first=2).find("4") == Evidence(quote="4", turn=2)
+
+
+@pytest.mark.parametrize("said", ["C:\\temp", "\\", "a\\", "\\p\\u12", "\\\u0301", "\\ud800"])
+def test_backslash_that_begins_no_escape_is_a_character_like_any_other(said: str) -> None:
+    turns = [Turn(role="user", content=f"path {said} end")]
+    assert Transcript(turns).find(f"path {said} end") == Evidence(quote=f"path {said} end", turn=0)

@@ -87,7 +87,8 @@ def _fold(original: str) -> _Folded:
     origins: list[tuple[int, int]] = []
     for start, end in _units(original):
         unit = original[start:end]
-        plain = _unescaped(unit) if unit.startswith("\\") else unit
+        # A backslash need not begin an escape: people write paths and formulas.
+        plain = _unescaped(unit) if _ESCAPE.fullmatch(unit) else unit
         for character in unicodedata.normalize("NFC", plain).translate(_PLAIN).casefold():
             if character.isspace():
                 if characters and characters[-1] == " ":
