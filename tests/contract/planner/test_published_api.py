@@ -224,6 +224,7 @@ def test_closed_models_are_refused_unless_parameters_are_given(client: TestClien
             {"gpu_memory_utilization": 0},
             "gpu_memory_utilization: must be greater than 0 and at most 1; got 0",
         ),
+        ({"gpu_memory_utilization": 5e-324}, "gpu_memory_utilization: must be greater than 0 and at most 1"),
         ({"gpu_memory_utilization": 1.5}, "gpu_memory_utilization: must be greater than 0 and at most 1"),
         ({"gpu_memory_utilization": -0.1}, "gpu_memory_utilization"),
         ({"dtype": "float8"}, "dtype: must be one of float32, float16, bfloat16, int8, int4"),

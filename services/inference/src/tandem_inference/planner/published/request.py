@@ -10,6 +10,8 @@ DTYPES = ("float32", "float16", "bfloat16", "int8", "int4")
 KV_DTYPES = (*DTYPES, "fp8", "fp8_e4m3", "fp8_e5m2", "auto")
 QUANTIZATIONS = ("Q4", "Q8")
 LONGEST = 10**8
+SMALLEST_SHARE = 0.0001
+"""The recommended memory is divided by the share: below this the answer would be no number."""
 
 Tokens = Annotated[int, Field(strict=True, ge=1, le=LONGEST)]
 Width = Annotated[int, Field(strict=True, ge=1, le=10**7)]
@@ -83,7 +85,7 @@ class MemoryRequest(BaseModel):
     @field_validator("gpu_memory_utilization")
     @classmethod
     def _possible_share(cls, value: float) -> float:
-        if not 0 < value <= 1:
+        if not SMALLEST_SHARE <= value <= 1:
             raise ValueError(f"must be greater than 0 and at most 1; got {value:g}")
         return value
 
