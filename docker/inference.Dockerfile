@@ -71,7 +71,9 @@ USER root
 RUN apt-get update -qq && apt-get install -yqq --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
 USER 10001:10001
 COPY --from=cpu-engine /opt/engine /opt/engine
-ENV TANDEM_INFERENCE_ENGINE_COMMAND='["/opt/engine/bin/python", "-m", "vllm.entrypoints.openai.api_server"]'
+# vLLM's bytecode is not in the image: it is written beside the models at the first start, and read at every further one.
+ENV PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=/cache/bytecode \
+    TANDEM_INFERENCE_ENGINE_COMMAND='["/opt/engine/bin/python", "-m", "vllm.entrypoints.openai.api_server"]'
 
 # Last, and so the default. The base image's own Python runs the engine; the gateway's is not on the PATH.
 FROM gateway AS gpu

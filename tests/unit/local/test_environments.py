@@ -56,6 +56,7 @@ def test_only_the_named_environments_are_selected() -> None:
         "inference",
         "local",
         "images",
+        "infra",
         "dev",
     }
 

@@ -15,9 +15,9 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of this project's dependency files, to be spoiled."""
     projects = ["libs/contracts", "libs/messaging", "libs/telemetry", "services/chat", "services/feedback"]
     files = [f"{project}/pyproject.toml" for project in [*projects, "services/inference", "local"]]
-    files += [lock.file for lock in LOCKS.values()]
+    files += [file for lock in LOCKS.values() for file in (lock.file, *lock.sources)]
     files += [f"services/inference/requirements.{build}.lock" for build in ("cpu", "gpu")]
-    for file in [*files, "requirements-dev.in", "docker/requirements.in"]:
+    for file in files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
