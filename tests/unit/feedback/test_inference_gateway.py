@@ -9,7 +9,12 @@ import pytest
 
 from tandem_feedback.adapters.inference import InferenceGateway
 from tandem_feedback.application.ports import ServedModel
-from tandem_feedback.domain.errors import EngineFailedError, EngineRefusedError, EngineUnavailableError
+from tandem_feedback.domain.errors import (
+    EngineBusyError,
+    EngineFailedError,
+    EngineRefusedError,
+    EngineUnavailableError,
+)
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -114,6 +119,19 @@ async def test_adapter_is_told_from_its_base_model(
 async def test_waiting_helps_when_the_service_is_full_away_or_locked(gateway: Gateway, status: int) -> None:
     gateway.answer = lambda _: problem(status, **{"Retry-After": "7"})
     with pytest.raises(EngineUnavailableError, match="engine is starting") as raised:
+        await gateway.generate()
+    assert raised.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, "queue_full"), (503, "queue_timeout"), (504, "deadline_exceeded")]
+)
+async def test_an_engine_whose_queue_was_too_long_is_busy_and_not_away(
+    gateway: Gateway, status: int, code: str
+) -> None:
+    refusal = {"error": {"message": "too many wait", "type": "busy", "param": None, "code": code}}
+    gateway.answer = lambda _: httpx.Response(status, json=refusal, headers={"Retry-After": "7"})
+    with pytest.raises(EngineBusyError, match="too many wait") as raised:
         await gateway.generate()
     assert raised.value.retry_after == 7
 

@@ -21,6 +21,8 @@ _READ_SECONDS = 900.0
 _COUNT_SECONDS = 10.0
 _READY_SECONDS = 2.0
 _DEFAULT_RETRY_SECONDS = 2.0
+# What the gateway calls a request that waited there in vain, with whatever status: the engine works.
+_BUSY = {"queue_full", "queue_timeout", "deadline_exceeded"}
 # Said of the engine and its operator; any other 5xx is said of this request.
 _AWAY = (
     httpx.codes.UNAUTHORIZED,
@@ -140,7 +142,7 @@ class InferenceGateway:
         if response.status_code == httpx.codes.OK:
             return response.content
         message = _message(response.content) or f"the inference service answered {response.status_code}"
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or _code(response.content) in _BUSY:
             raise EngineBusyError(message, retry_after=_retry_after(response.headers))
         # A wrong token is the operator's to mend: requests wait for it instead of failing by the thousand.
         if response.status_code in _AWAY:
@@ -174,6 +176,15 @@ def _message(content: bytes) -> str | None:
         return None
     error = body.get("error")
     found = error.get("message") if isinstance(error, dict) else body.get("detail")
+    return found if isinstance(found, str) else None
+
+
+def _code(content: bytes) -> str | None:
+    """Read the code out of OpenAI's error shape."""
+    try:
+        found: Any = json.loads(content)["error"]["code"]
+    except (ValueError, LookupError, TypeError):
+        return None
     return found if isinstance(found, str) else None
 
 
