@@ -53,7 +53,7 @@ def send(count: int, worker: FeedbackWorker) -> int:
     """Send all in one request, answers read while it is sent; return how many were accepted."""
     print(f"{'sent':>10}  {'seconds':>8}  {'RSS MiB':>8}")
     started = time.monotonic()
-    url = f"{worker.client.base_url}v1/feedback/bulk?batch_id=backlog"
+    url = worker.client.base_url.join("/v1/feedback/bulk?batch_id=backlog")
     with httpx.stream(
         "POST", url, content=lines(count, worker, started), timeout=None, trust_env=False
     ) as answer:
