@@ -149,6 +149,7 @@ FAULTS = (
     fault("dead_letters_are_told_at_once", put(ALERT, "conditions.0.condition_threshold.0.threshold_value", 100, "dead letters"), "the hundredth dead letter"),
     fault("machines_and_engines_are_watched", drop(ALERT, "GPU memory"), "nobody sees GPU memory", "dev"),
     fault("machines_and_engines_are_watched", drop(ALERT, "users get errors"), "nobody sees errors"),
+    fault("services_listen_where_they_are_called", in_user_data("TANDEM_CHAT_HOST=127.0.0.1", "TANDEM_CHAT_HOST=0.0.0.0"), "dev's chat is open", "dev"),
     fault("engines_are_scraped", in_user_data("127.0.0.1:8801", "127.0.0.1:9999"), "engines are not scraped", "dev"),
     fault("alerts_reach_somebody", put(ALERT, "notification_channels", []), "alerts for nobody"),
     fault("money_is_watched", drop("google_billing_budget"), "no budget"),

@@ -14,6 +14,7 @@ _SETTINGS_PAGE = CHECKOUT / "docs" / "reference" / "settings.md"
 _OF_OTHERS = {"HF_TOKEN"}
 _SECRET_WORDS = re.compile(r"TOKEN|PASSWORD|SECRET|_KEY$")
 _RUN_STOP_SECONDS = 10
+_BEHIND_THE_PROXY = {"TANDEM_CHAT_HOST": "0.0.0.0", "TANDEM_CHAT_TRUST_NETWORK": "true"}  # noqa: S104 - only the proxy calls it
 
 
 def _services(plan: Plan) -> list[Resource]:
@@ -117,6 +118,18 @@ def services_are_told_where_things_are(plan: Plan) -> Iterator[str]:
             yield f"{service.lower()}: asks for {given.get(f'TANDEM_{service}_MODEL')}, which engines.yaml does not serve"
     if "TANDEM_INFERENCE_SERVICE_TOKEN" not in given:
         yield "inference: asks callers for no token"
+
+
+@BOOK.on("dev", "prod")
+def services_listen_where_they_are_called(plan: Plan) -> Iterator[str]:
+    given = {name: value for _, names in _variables(plan) for name, value in names.items()}
+    wanted = {"TANDEM_FEEDBACK_HOST": "127.0.0.1", "TANDEM_INFERENCE_HOST": "0.0.0.0"}  # noqa: S104 - behind a token and a firewall
+    wanted |= {"TANDEM_CHAT_HOST": "127.0.0.1"} if plan.root == "dev" else _BEHIND_THE_PROXY
+    for name, value in wanted.items():
+        if given.get(name) != value:
+            yield f"{name}: expected {value}, got {given.get(name)}"
+    if plan.root == "dev" and "TANDEM_CHAT_TRUST_NETWORK" in given:
+        yield "TANDEM_CHAT_TRUST_NETWORK: on the machine's loopback there is nothing to trust"
 
 
 def _served(plan: Plan) -> set[str]:

@@ -27,7 +27,9 @@ module "chat" {
   invokers        = [module.front_door.iap_agent]
 
   environment = {
-    TANDEM_CHAT_HOST           = "0.0.0.0"
+    TANDEM_CHAT_HOST = "0.0.0.0"
+    # Nobody reaches it but Identity-Aware Proxy, which has asked people who they are.
+    TANDEM_CHAT_TRUST_NETWORK  = "true"
     TANDEM_CHAT_PORT           = "8000"
     TANDEM_CHAT_MODEL          = local.model
     TANDEM_CHAT_INFERENCE_URL  = module.inference_address.url
@@ -65,6 +67,8 @@ module "feedback" {
   database        = local.database["feedback"]
 
   environment = {
+    # Nobody calls it; the image would listen everywhere, and refuse to without a token.
+    TANDEM_FEEDBACK_HOST           = "127.0.0.1"
     TANDEM_FEEDBACK_MODEL          = local.model
     TANDEM_FEEDBACK_INFERENCE_URL  = module.inference_address.url
     TANDEM_FEEDBACK_PUBSUB_PROJECT = var.project_id
