@@ -1,10 +1,15 @@
 """The state bucket and who CI is: a lost state and a stolen pipeline are the two ways to lose everything at once."""
 
+import re
 from collections.abc import Iterator
 
 from infra.check.plan import Plan, RuleBook
 
 BOOK = RuleBook()
+_CONDITION = re.compile(
+    r'assertion\.repository == "[\w.-]+/[\w.-]+" && assertion\.repository_owner_id == "\d+" && '
+    r'\(assertion\.ref == "refs/heads/[\w.-]+" \|\| assertion\.ref\.matches\("\^refs/pull/\[0-9\]\+/merge\$"\)\)'
+)
 _READS = {"roles/browser", "roles/viewer", "roles/iam.securityReviewer"}
 
 
@@ -39,6 +44,8 @@ def only_our_repository_comes_in(plan: Plan) -> Iterator[str]:
         }.items():
             if claim not in condition:
                 yield f"{provider.address}: its condition lacks {claim}: {why}"
+        if condition and not _CONDITION.fullmatch(condition):
+            yield f"{provider.address}: its condition is not the agreed one (repository, owner's id, branch or pull request): {condition}"
         if provider.get("oidc.issuer_uri") != "https://token.actions.githubusercontent.com":
             yield f"{provider.address}: trusts another issuer than GitHub"
 

@@ -84,6 +84,24 @@ def services_may_sign_in(plan: Plan) -> Iterator[str]:
                 yield f"database: {name} lacks {role} and cannot sign in"
 
 
+@BOOK.on("prod")
+def services_reach_the_database_through_the_proxy(plan: Plan) -> Iterator[str]:
+    instances = {
+        f"{i.values['project']}:{i.values['region']}:{i.values['name']}"
+        for i in plan.of("google_sql_database_instance")
+    }
+    for service in plan.of(
+        "google_cloud_run_v2_service", "google_cloud_run_v2_worker_pool", "google_cloud_run_v2_job"
+    ):
+        block = service.values["template"][0]
+        containers = block.get("containers") or block["template"][0]["containers"]
+        words = next((c.get("args") or [] for c in containers if c["name"] == "database-proxy"), [])
+        if not {"--auto-iam-authn", "--private-ip"} <= set(words) or not instances & set(words):
+            yield f"{service.address}: its proxy does not sign in, or not to {', '.join(sorted(instances))}, over the private network"
+        if "database-proxy" not in (containers[0].get("depends_on") or []):
+            yield f"{service.address}: starts before its way to the database is open"
+
+
 @BOOK.on("dev", "prod")
 def state_holds_no_secret(plan: Plan) -> Iterator[str]:
     for version in plan.of("google_secret_manager_secret_version"):

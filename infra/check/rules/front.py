@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from infra.check.plan import Plan, RuleBook
 
 BOOK = RuleBook()
+_PORT = 8800
 _SHORTEST_ANSWER_LIMIT_SECONDS = 300
 _IAP_AGENT = "@gcp-sa-iap.iam.gserviceaccount.com"
 
@@ -109,3 +110,25 @@ def inference_has_a_private_address(plan: Plan) -> Iterator[str]:
         s.values.get("purpose") == "REGIONAL_MANAGED_PROXY" for s in plan.of("google_compute_subnetwork")
     ):
         yield "inference: the internal load balancer has no proxy-only subnet"
+
+
+@BOOK.on("prod")
+def parts_of_the_way_to_inference_agree(plan: Plan) -> Iterator[str]:
+    ports = {
+        (port["name"], port["port"])
+        for group in plan.of("google_compute_region_instance_group_manager")
+        for port in group.values["named_port"]
+    }
+    for backend in plan.of("google_compute_region_backend_service"):
+        if (backend.values.get("port_name"), _PORT) not in ports:
+            yield f"{backend.address}: sends to the port named {backend.values.get('port_name')}, the group has {sorted(ports)}"
+    addresses = {
+        f"http://{address.values['address']}:{_PORT}" for address in plan.of("google_compute_address")
+    }
+    for rule in plan.of("google_compute_forwarding_rule"):
+        if rule.values["port_range"] != str(_PORT):
+            yield f"{rule.address}: listens on {rule.values['port_range']}, callers use {_PORT}"
+    for service in plan.of("google_cloud_run_v2_service", "google_cloud_run_v2_worker_pool"):
+        for env in service.values["template"][0]["containers"][0]["env"]:
+            if env["name"].endswith("_INFERENCE_URL") and env["value"] not in addresses:
+                yield f"{service.address}: calls {env['value']}, the load balancer is at {sorted(addresses)}"

@@ -67,6 +67,8 @@ def boots_container_optimized_os(plan: Plan) -> Iterator[str]:
             yield f"{template.address}: boot disk {boot.get('disk_type')}: G2 machines take pd-balanced or pd-ssd"
         if (boot.get("disk_size_gb") or 0) < _SMALLEST_BOOT_DISK_GB:
             yield f"{template.address}: a boot disk below {_SMALLEST_BOOT_DISK_GB} GB does not hold vLLM's image twice"
+        if boot.get("auto_delete") is not True:
+            yield f"{template.address}: leaves its boot disk behind, to be paid for"
         if not template.values.get("name_prefix"):
             yield f"{template.address}: needs name_prefix, or a template in use could not be replaced"
 

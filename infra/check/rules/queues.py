@@ -1,5 +1,6 @@
 """Topics and subscriptions: nothing is lost without a word, and the names are those that the services use."""
 
+import re
 from collections.abc import Iterator
 
 from infra.check.plan import Plan, Resource, RuleBook, members
@@ -9,6 +10,8 @@ BOOK = RuleBook()
 _TOPIC_GRANT, _SUBSCRIPTION_GRANT = "google_pubsub_topic_iam_member", "google_pubsub_subscription_iam_member"
 _PUBLISHER, _SUBSCRIBER = "roles/pubsub.publisher", "roles/pubsub.subscriber"
 _AGENT = "@gcp-sa-pubsub.iam.gserviceaccount.com"
+_AGENT_MEMBER = re.compile(r"serviceAccount:service-\d+@gcp-sa-pubsub\.iam\.gserviceaccount\.com")
+_SHORTEST_RETENTION_SECONDS = 7 * 24 * 3600
 
 
 def _short(path: str | None) -> str:
@@ -47,10 +50,10 @@ def agent_may_move_dead_letters(plan: Plan) -> Iterator[str]:
             continue
         name = subscription.values["name"]
         takers = members(plan.of(_SUBSCRIPTION_GRANT), subscription=name, role=_SUBSCRIBER)
-        if not any(member.endswith(_AGENT) for member in takers):
+        if not any(_AGENT_MEMBER.fullmatch(member) for member in takers):
             yield f"{name}: Pub/Sub's agent lacks {_SUBSCRIBER} on it and cannot take messages away"
         publishers = members(plan.of(_TOPIC_GRANT), topic=topic, role=_PUBLISHER)
-        if not any(member.endswith(_AGENT) for member in publishers):
+        if not any(_AGENT_MEMBER.fullmatch(member) for member in publishers):
             yield f"{topic}: Pub/Sub's agent lacks {_PUBLISHER} on it and cannot put dead letters there"
 
 
@@ -66,6 +69,14 @@ def subscription_backs_off(plan: Plan) -> Iterator[str]:
     for subscription in _subscriptions(plan):
         if subscription.get("retry_policy.minimum_backoff") != "10s":
             yield f"{subscription.address}: expected a retry policy from 10s, or a failing message is delivered without a pause"
+
+
+@BOOK.on("dev", "prod")
+def messages_are_kept_over_an_outage(plan: Plan) -> Iterator[str]:
+    for subscription in _subscriptions(plan):
+        kept = subscription.values.get("message_retention_duration") or "0s"
+        if float(kept.removesuffix("s")) < _SHORTEST_RETENTION_SECONDS:
+            yield f"{subscription.address}: keeps messages for {kept}; expected a week, or an outage loses them"
 
 
 @BOOK.on("dev", "prod")

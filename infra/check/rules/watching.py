@@ -7,6 +7,7 @@ from infra.check.plan import Plan, Resource, RuleBook, machine
 from tandem_contracts.topics import SUBSCRIPTIONS
 
 BOOK = RuleBook()
+_LONGEST_WAIT_SECONDS = 3600
 
 
 def _filters(plan: Plan) -> list[str]:
@@ -40,6 +41,17 @@ def dead_letters_are_told_at_once(plan: Plan) -> Iterator[str]:
         first = threshold.get("threshold_value") == 0 and threshold.get("comparison") == "COMPARISON_GT"
         if "-inspection" in (threshold.get("filter") or "") and not first:
             yield f"{policy.address}: expected an alert on the first dead letter"
+
+
+@BOOK.on("dev", "prod")
+def waiting_is_told_within_an_hour(plan: Plan) -> Iterator[str]:
+    for policy in plan.of("google_monitoring_alert_policy"):
+        threshold = (policy.get("conditions.condition_threshold") or [{}])[0]
+        if (
+            "oldest_unacked" in (threshold.get("filter") or "")
+            and threshold["threshold_value"] > _LONGEST_WAIT_SECONDS
+        ):
+            yield f"{policy.address}: messages wait {threshold['threshold_value']} s before it is told"
 
 
 @BOOK.on("dev", "prod")
