@@ -2,23 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tandem_contracts import topics
 from tandem_contracts.feedback import (
-    FeedbackCancelledV1,
-    FeedbackCancelRequestedV1,
     FeedbackCompletedV1,
     FeedbackFailedV1,
-    FeedbackRequestedV1,
     Turn,
 )
 from tandem_feedback.adapters.sql import store as store_module
-from tandem_feedback.application.handle_request import HandleRequest, HandlingLimits
-from tandem_feedback.application.judge import Judge
 from tandem_feedback.domain.errors import (
     AttemptPausedError,
     EngineBusyError,
@@ -31,60 +25,17 @@ from tandem_feedback.domain.errors import (
     UnexpectedEventError,
 )
 from tandem_feedback.domain.job import JobState
-from tandem_feedback.domain.rubric import Rubric, Rubrics
 from tests.support.eventually import eventually, eventually_awaited
 from tests.support.fake_engine import FakeEngine
-from tests.support.feedback_bench import LEASE, FeedbackBench, open_bench
+from tests.support.feedback_bench import FeedbackBench, open_bench
 from tests.support.feedback_builders import WHEN, a_completion, a_request, an_envelope
-
-MAX_ATTEMPTS = 3
-RUBRICS = Rubrics([Rubric("general", 1, "General", "Judge.", ("Clarity",))])
+from tests.support.feedback_handling import MAX_ATTEMPTS, Worker, blocked_engine, open_gate, outcomes
 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[FeedbackBench]:
     async with open_bench(f"sqlite+aiosqlite:///{tmp_path}/feedback.db") as bench:
         yield bench
-
-
-class Worker:
-    """A worker process of its own, as far as the use case can tell."""
-
-    def __init__(self, bench: FeedbackBench, engine: FakeEngine, *, lease: timedelta = LEASE) -> None:
-        self.committed = 0
-        self._use_case = HandleRequest(
-            bench.store,
-            Judge(engine, RUBRICS, "default-model"),
-            HandlingLimits(lease=lease, max_attempts=MAX_ATTEMPTS),
-            on_committed=self._count,
-        )
-
-    def _count(self) -> None:
-        self.committed += 1
-
-    async def handle(self, request: FeedbackRequestedV1) -> None:
-        await self._use_case.handle(an_envelope(request))
-
-    async def call_off(self, request: FeedbackRequestedV1) -> None:
-        event = FeedbackCancelRequestedV1(
-            request_id=request.request_id, conversation_id=request.conversation_id, requested_at=WHEN
-        )
-        await self._use_case.handle(an_envelope(event))
-
-
-def blocked_engine() -> FakeEngine:
-    return FakeEngine(gate=asyncio.Event())
-
-
-def open_gate(engine: FakeEngine) -> None:
-    assert engine.gate is not None
-    engine.gate.set()
-
-
-async def outcomes(bench: FeedbackBench) -> list[FeedbackCompletedV1 | FeedbackFailedV1]:
-    events = [envelope.event for envelope in await bench.announced(topics.FEEDBACK_RESULTS)]
-    assert all(isinstance(event, FeedbackCompletedV1 | FeedbackFailedV1) for event in events)
-    return events  # type: ignore[return-value]  # checked in the line above
 
 
 async def test_request_becomes_a_stored_and_announced_result(bench: FeedbackBench) -> None:
@@ -351,89 +302,3 @@ async def test_result_is_not_stored_when_its_event_cannot_be(
     await bench.let_lease_run_out(request)
     await Worker(bench, FakeEngine()).handle(request)
     assert len(await outcomes(bench)) == 1
-
-
-async def test_trail_tells_each_change_once_and_in_order(bench: FeedbackBench) -> None:
-    request = a_request()
-    worker = Worker(bench, FakeEngine(acts=[EngineBusyError("full")]))
-    with pytest.raises(EngineBusyError):
-        await worker.handle(request)
-    await worker.handle(request)
-    await worker.handle(request)
-    assert await bench.history(request) == ["queued", "running", "queued", "running", "done"]
-    async with bench.store.read() as transaction:
-        trail = await transaction.history(request.request_id)
-    assert [change.number for change in trail] == [1, 2, 3, 4, 5]
-    assert trail[2].detail == "waiting: full"
-    assert [change.at for change in trail] == sorted(change.at for change in trail)
-
-
-async def test_waiting_ends_as_a_failure_when_the_deadline_has_passed(bench: FeedbackBench) -> None:
-    request = a_request()
-    engine = FakeEngine(acts=[EngineBusyError("full")])
-    worker = Worker(bench, engine)
-    with pytest.raises(EngineBusyError):
-        await worker.handle(request)
-    await bench.let_deadline_pass(request)
-    await worker.handle(request)
-    (failure,) = await outcomes(bench)
-    assert isinstance(failure, FeedbackFailedV1)
-    assert (failure.code, failure.attempts, len(engine.asked)) == ("deadline_exceeded", 0, 1)
-    assert await bench.history(request) == ["queued", "running", "queued", "failed"]
-
-
-async def test_deadline_of_the_request_itself_counts_even_if_it_has_passed(bench: FeedbackBench) -> None:
-    engine = FakeEngine()
-    late, never = a_request(deadline_at=WHEN), a_request(deadline_at=datetime.max.replace(tzinfo=UTC))
-    for request in (late, never):
-        await Worker(bench, engine).handle(request)
-    assert [(await bench.job(request)).state for request in (late, never)] == [JobState.FAILED, JobState.DONE]
-    assert len(engine.asked) == 1
-
-
-async def test_old_request_time_is_no_deadline(bench: FeedbackBench) -> None:
-    request = a_request(requested_at=datetime.min.replace(tzinfo=timezone(timedelta(hours=14))))
-    await Worker(bench, FakeEngine()).handle(request)
-    assert (await bench.job(request)).state is JobState.DONE
-
-
-async def test_cancelled_request_never_runs(bench: FeedbackBench) -> None:
-    request, engine = a_request(), FakeEngine()
-    await bench.accept(request)
-    await bench.cancel(request)
-    await Worker(bench, engine).handle(request)
-    assert (await bench.job(request)).state is JobState.CANCELLED
-    assert (await bench.history(request), engine.asked) == (["queued", "cancelled"], [])
-
-
-async def test_request_that_was_called_off_before_it_came_never_runs(bench: FeedbackBench) -> None:
-    request, engine = a_request(), FakeEngine()
-    worker = Worker(bench, engine)
-    await worker.call_off(request)
-    await worker.handle(request)
-    assert ((await bench.job(request)).state, engine.asked) == (JobState.CANCELLED, [])
-    events = [envelope.event for envelope in await bench.announced(topics.FEEDBACK_RESULTS)]
-    assert [type(event) for event in events] == [FeedbackCancelledV1]
-
-
-async def test_running_request_is_stopped_and_its_engine_call_closed_when_cancelled(
-    bench: FeedbackBench,
-) -> None:
-    request, engine = a_request(), blocked_engine()
-    worker = Worker(bench, engine, lease=timedelta(seconds=0.6))
-    working = asyncio.create_task(worker.handle(request))
-    await eventually("the worker generates", lambda: engine.asked)
-    await worker.call_off(request)
-    await asyncio.wait_for(working, timeout=20)
-    assert engine.interrupted == 1
-    assert await bench.history(request) == ["queued", "running", "cancelled"]
-    assert len(await bench.announced(topics.FEEDBACK_RESULTS)) == 1
-
-
-async def test_cancelling_a_finished_request_changes_nothing(bench: FeedbackBench) -> None:
-    request = a_request()
-    worker = Worker(bench, FakeEngine())
-    await worker.handle(request)
-    await worker.call_off(request)
-    assert (await bench.job(request)).state is JobState.DONE
-    assert len(await bench.announced(topics.FEEDBACK_RESULTS)) == 1

@@ -1,139 +1,17 @@
 """The consumer decides each message's fate by what its handler does, and never loses or hoards one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from tandem_contracts.envelope import Envelope
 from tandem_messaging import consumer as consumer_module
-from tandem_messaging import memory
-from tandem_messaging.consumer import Consumer, ConsumerLimits, event_of
-from tandem_messaging.errors import BrokerUnavailableError, LaterError, PermanentError, TransientError
-from tandem_messaging.memory import InMemoryBroker
-from tandem_messaging.ports import OutgoingMessage, ReceivedMessage, Subscriber
+from tandem_messaging.errors import BrokerUnavailableError, PermanentError, TransientError
+from tandem_messaging.ports import OutgoingMessage, ReceivedMessage
+from tests.support.consumer_stage import ACK_DEADLINE_SECONDS, LIMITS, READER, Handler, Stage, blocking
 from tests.support.eventually import eventually
 from tests.support.feedback_builders import a_message, a_request
-
-TOPIC, READER = "requests", "requests-worker"
-ACK_DEADLINE_SECONDS = 0.2
-LIMITS = ConsumerLimits(slots=3, lease_seconds=2, beat_seconds=0.05, drain_seconds=0.2)
-
-
-@dataclass
-class WatchedSubscriber:
-    """Passes everything on to the broker and writes down what happened, in order."""
-
-    inner: Subscriber
-    asked: list[int] = field(default_factory=list)
-    history: list[str] = field(default_factory=list)
-    pulled: list[ReceivedMessage] = field(default_factory=list)
-    broken_calls: int = 0
-
-    async def pull(self, max_messages: int) -> Sequence[ReceivedMessage]:
-        self.asked.append(max_messages)
-        self._break_if_told()
-        received = await self.inner.pull(max_messages)
-        self.pulled.extend(received)
-        return received
-
-    async def extend_lease(self, ack_ids: Sequence[str], lease_seconds: int) -> None:
-        self.history.append(f"extended by {lease_seconds}")
-        await self.inner.extend_lease(ack_ids, lease_seconds)
-
-    async def release(self, ack_ids: Sequence[str]) -> None:
-        self.history.append("released")
-        await self.inner.release(ack_ids)
-
-    async def acknowledge(self, ack_ids: Sequence[str]) -> None:
-        self.history.append("acknowledged")
-        await self.inner.acknowledge(ack_ids)
-
-    def _break_if_told(self) -> None:
-        if self.broken_calls:
-            self.broken_calls -= 1
-            raise BrokerUnavailableError("the broker is away")
-
-    @property
-    def settled(self) -> list[str]:
-        """What happened, without the heartbeat."""
-        beat = f"extended by {LIMITS.lease_seconds}"
-        return [event for event in self.history if event != beat]
-
-
-@dataclass
-class Stage:
-    """A broker with one subscription, watched, and the dead letters of the consumer under test."""
-
-    broker: InMemoryBroker
-    subscriber: WatchedSubscriber
-    dead: list[str] = field(default_factory=list)
-
-    def make_topology(self) -> None:
-        self.broker.create_topic(TOPIC)
-        self.broker.create_subscription(READER, TOPIC, ack_deadline_seconds=ACK_DEADLINE_SECONDS)
-
-    async def publish(self, *messages: OutgoingMessage) -> None:
-        await self.broker.publish(TOPIC, messages or [a_message()])
-
-    async def bury(self, message: ReceivedMessage, error: Exception) -> None:
-        self.dead.append(str(error))
-        self.subscriber.history.append("buried")
-
-    @asynccontextmanager
-    async def consuming(
-        self, handler: Callable[[Envelope], Awaitable[None]], **options: Any
-    ) -> AsyncIterator[Consumer[Envelope]]:
-        consumer = Consumer(
-            self.subscriber,
-            handler,
-            **{"read": event_of, "dead_letter": self.bury, "limits": LIMITS, **options},
-        )
-        running = asyncio.create_task(consumer.run())
-        try:
-            yield consumer
-            assert not running.done(), "the loop has ended"
-        finally:
-            await consumer.drain()
-            running.cancel()
-            await asyncio.wait([running])
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    monkeypatch.setattr(consumer_module, "_FIRST_BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr(consumer_module, "_RETRY_FAILED_SECONDS", 1)
-    monkeypatch.setattr(memory, "_PULL_WAIT_SECONDS", 0.02)
-    broker = InMemoryBroker()
-    stage = Stage(broker, WatchedSubscriber(broker.subscriber(READER)))
-    stage.make_topology()
-    return stage
-
-
-class Handler:
-    """Does what `acts` says, call by call, then returns at once; None waits for `gate`."""
-
-    def __init__(self, *acts: Exception | None) -> None:
-        self.acts = list(acts)
-        self.started: list[str] = []
-        self.finished: list[str] = []
-        self.gate = asyncio.Event()
-
-    async def __call__(self, envelope: Envelope) -> None:
-        self.started.append(envelope.event.request_id)
-        if self.acts:
-            act = self.acts.pop(0)
-            if act is not None:
-                raise act
-            await self.gate.wait()
-        self.finished.append(envelope.event.request_id)
-
-
-def blocking(calls: int) -> Handler:
-    return Handler(*[None] * calls)
 
 
 async def test_no_more_is_held_than_there_are_slots_when_they_free_up_one_by_one(stage: Stage) -> None:
@@ -367,56 +245,3 @@ async def test_topology_is_remade_when_the_broker_forgot_it(stage: Stage) -> Non
         await stage.publish()
         await eventually("a message is done", lambda: handler.finished)
     assert remade == ["failed", "made"]
-
-
-async def test_message_frees_its_slot_and_comes_back_later_when_the_handler_says_so(stage: Stage) -> None:
-    await stage.publish()
-    handler = Handler(LaterError("after a failed attempt", retry_after=0.4))
-    async with stage.consuming(handler):
-        await eventually("it is given back", lambda: stage.subscriber.settled)
-        assert stage.subscriber.settled == ["extended by 1"]
-        await eventually("it came back", lambda: handler.finished, seconds=20)
-    assert stage.dead == []
-
-
-async def test_waiting_message_is_given_back_at_once_when_the_consumer_stops(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await stage.publish()
-    handler = Handler(*[TransientError("the engine is away", retry_after=30)] * 5)
-    long_drain = replace(LIMITS, drain_seconds=3600)
-    async with stage.consuming(handler, limits=long_drain) as consumer:
-        await eventually("it waits", lambda: handler.started)
-        await asyncio.wait_for(consumer.drain(), timeout=20)
-        assert stage.subscriber.settled == ["extended by 1"]
-
-
-async def test_heart_beats_on_when_a_beat_has_a_defect(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    extend, failures = stage.subscriber.extend_lease, [ZeroDivisionError("a defect")]
-
-    async def extend_after_a_defect(ack_ids: Sequence[str], lease_seconds: int) -> None:
-        if failures:
-            raise failures.pop()
-        await extend(ack_ids, lease_seconds)
-
-    monkeypatch.setattr(stage.subscriber, "extend_lease", extend_after_a_defect)
-    await stage.publish()
-    handler = blocking(1)
-    async with stage.consuming(handler):
-        await eventually("beats go on", lambda: len(stage.subscriber.history) > 2)
-        handler.gate.set()
-        await eventually("it is done", lambda: handler.finished)
-
-
-async def test_queue_counts_as_empty_only_after_a_pull_that_brought_nothing(stage: Stage) -> None:
-    handler = blocking(LIMITS.slots)
-    async with stage.consuming(handler) as consumer:
-        await eventually("nothing is there", lambda: consumer.found_nothing)
-        await stage.publish(*[a_message() for _ in range(LIMITS.slots)])
-        await eventually("all slots are taken", lambda: len(handler.started) == LIMITS.slots)
-        assert not consumer.found_nothing
-        handler.gate.set()
-        await eventually("nothing is left", lambda: consumer.found_nothing)
-        stage.broker.forget_everything()
-        await eventually("nobody knows", lambda: not consumer.found_nothing)
-        stage.make_topology()
