@@ -66,13 +66,18 @@ def test_profiles_leave_more_or_less_of_the_card() -> None:
     assert rooms[0] < rooms[2]
 
 
-def test_the_largest_share_starts_first_and_each_finds_its_share_free() -> None:
-    found = plan(USERS, "RTX5090")
-    shares = [one["gpu_memory_utilization"] for one in found["engines"]]
-    assert shares == sorted(shares, reverse=True)
-    assert found["start_order"] == ["yi", "qwen", "tiny"]
+def test_engines_start_small_to_large_and_each_finds_its_share_free() -> None:
+    found = plan(USERS[::-1], "RTX5090")
+    assert found["start_order"] == ["tiny", "qwen", "yi"]
     for one in found["engines"]:
         assert one["free_before_gib"] >= one["estimate"]["card"]["requested_gib"]
+
+
+def test_engines_start_as_listed_when_the_file_says_so() -> None:
+    views = read_engines({"engines": USERS[::-1], "start_order": "as_listed"})
+    found = plan_engines(wanted_engines(views, shape_of), find_gpu("RTX5090"))[1]
+    assert found["fits"]
+    assert found["start_order"] == ["yi", "qwen", "tiny"]
 
 
 def test_what_cannot_fit_is_refused_and_every_remedy_would_work() -> None:

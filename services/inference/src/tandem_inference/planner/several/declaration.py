@@ -84,6 +84,7 @@ class EngineView(BaseModel):
     )
     block_size: int | None = None
     extra_args: tuple[str, ...] = ()
+    as_listed: bool = Field(default=False, exclude=True)  # the file's start_order, not the engine's
 
     @model_validator(mode="before")
     @classmethod
@@ -208,7 +209,8 @@ def read_engines(values: Any) -> tuple[EngineView, ...]:
             raise InvalidValueError(
                 f"two engines are called {name!r:.60}; each needs its own name", field="engines"
             )
-    return tuple(found)
+    as_listed = isinstance(values, dict) and values.get("start_order") == "as_listed"
+    return tuple(one.model_copy(update={"as_listed": as_listed}) for one in found)
 
 
 def read_engines_file(path: Path) -> tuple[EngineView, ...]:

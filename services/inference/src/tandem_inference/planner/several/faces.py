@@ -22,7 +22,7 @@ def wanted_engines(
 ) -> list[Wanted]:
     """The declared engines with their models' shapes, which `load` finds by name or path."""
     return [
-        Wanted(view.name, view.model, load(view.model), view.flags(vllm_version=vllm_version))
+        Wanted(view.name, view.model, load(view.model), view.flags(vllm_version=vllm_version), view.as_listed)
         for view in views
     ]
 

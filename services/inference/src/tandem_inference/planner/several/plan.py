@@ -18,12 +18,16 @@ from tandem_inference.planner.units import GIB, MIB
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One engine to place: its name, its model's shape, its flags, and the hub id or folder of the model as declared."""
+    """One engine to place: its name, its model's shape, its flags, and the hub id or folder of the model as declared.
+
+    `as_listed` engines start in the order in which they come, others small to large.
+    """
 
     name: str
     model: str
     shape: ModelShape
     flags: EngineFlags
+    as_listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +105,23 @@ def _first_look(wanted: Sequence[Wanted], gpu: Gpu, memo: Memo) -> list[Estimate
 def place(wanted: Sequence[Wanted], gpu: Gpu, *, profile: str = "balanced", in_use: int = 0) -> Plan:
     """Divides the card. Engines with a declared share or cache keep it; the others share the rest.
 
-    Start order: the largest share first, while the card is emptiest; each engine waits for the former's
-    health, because two that start together measure each other's memory.
+    Start order: small to large by weights, as the inference service starts them, unless they are to start
+    as listed; each engine waits for the former's health, because two that start together measure each
+    other's memory.
 
     Raises:
         InvalidValueError: an engine's flags are wrong or impossible on this card.
     """
     chosen = PROFILES[profile]
-    claims = tuple(claim(answer, chosen) for answer in _first_look(wanted, gpu, {}))
+    answers = _first_look(wanted, gpu, {})
+    claims = tuple(claim(answer, chosen) for answer in answers)
     room = usable(gpu, claims, chosen, in_use=in_use)
     budgets = divide(claims, room)
     refusal = "" if budgets is not None else _too_much(wanted, claims, gpu, chosen, room)
     budgets = budgets or [one.least for one in claims]
-    order = sorted(range(len(wanted)), key=lambda index: -budgets[index])
+    order = sorted(
+        range(len(wanted)), key=lambda i: 0 if wanted[i].as_listed else answers[i].parts.loaded.likely
+    )
     placed = _in_order([wanted[i] for i in order], [budgets[i] for i in order], gpu, chosen, in_use)
     failing = next((one for one in placed if not one.starts), None)
     if not refusal and failing is not None:
