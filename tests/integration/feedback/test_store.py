@@ -55,6 +55,21 @@ async def test_one_worker_gets_the_claim_when_many_try_at_once(bench: FeedbackBe
     assert ((await bench.job(request)).fence, (await bench.job(request)).attempts) == (1, 1)
 
 
+async def test_finished_job_can_never_be_claimed_again(bench: FeedbackBench) -> None:
+    done, cancelled = a_request(), a_request()
+    for request in (done, cancelled):
+        await bench.accept(request)
+    claim = await bench.claim(done)
+    async with bench.store.write() as transaction:
+        assert await transaction.finish(claim, a_completion(done))
+    await bench.cancel(cancelled)
+    for request, state in ((done, JobState.DONE), (cancelled, JobState.CANCELLED)):
+        with pytest.raises(JobTakenError):
+            await bench.claim(request)
+        assert (await bench.job(request)).state is state
+    assert len(await bench.announced(topics.FEEDBACK_RESULTS)) == 2
+
+
 async def test_old_claim_can_do_nothing_once_another_worker_has_the_job(bench: FeedbackBench) -> None:
     request = a_request()
     await bench.crash_while_working_on(request)

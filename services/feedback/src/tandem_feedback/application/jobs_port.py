@@ -56,7 +56,7 @@ class Transaction(Protocol):
     async def claim(self, request_id: str, *, owner: str, lease: timedelta) -> Claim:
         """Take the job to work on it.
 
-        Raises JobTakenError while another owner's lease holds, AttemptPausedError while the next attempt is not due.
+        Raises JobTakenError while another owner's lease holds or when the job is finished, AttemptPausedError while the next attempt is not due.
         """
 
     async def holds(self, claim: Claim) -> bool:

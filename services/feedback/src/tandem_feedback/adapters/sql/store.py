@@ -90,6 +90,9 @@ class SqlTransaction(JobLists):
     async def claim(self, request_id: str, *, owner: str, lease: timedelta) -> Claim:
         now = await self.now()
         row = await self._row(request_id, lock=True)
+        # It was open when the caller looked, in a transaction of its own; a finished job must never run once more.
+        if row.state not in OPEN_STATES:
+            raise JobTakenError(f"request {request_id}: another worker has finished it meanwhile")
         if row.leased_until is not None and row.leased_until > now:
             raise JobTakenError(f"request {request_id}: another worker is on it")
         if row.retry_at is not None and row.retry_at > now:
