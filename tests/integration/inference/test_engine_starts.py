@@ -88,6 +88,17 @@ async def test_an_engine_on_demand_sleeps_after_its_first_start_and_is_woken_by_
             assert (await client.get("/is_sleeping")).json() == {"is_sleeping": True}
 
 
+async def test_no_process_is_left_when_the_engine_was_just_being_put_to_sleep(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    declared = declared_engine(on_demand={"idle_seconds": 60})
+    (engine,) = stub_engines([declared], "--note-starts", str(notes))
+    supervising = asyncio.create_task(engine.run())
+    await eventually("falling asleep", lambda: engine.state is EngineState.ASLEEP, seconds=30)
+    supervising.cancel()
+    await asyncio.gather(supervising, return_exceptions=True)
+    assert notes.read_text().splitlines() == [f"{word} smollm2-135m-instruct" for word in ("start", "end")]
+
+
 async def test_a_request_is_told_how_long_waking_takes_when_it_cannot_wait_so_long(tmp_path: Path) -> None:
     declared = declared_engine(on_demand={"idle_seconds": 60})
     (engine,) = stub_engines([declared], "--start-delay-seconds", "3")
@@ -109,3 +120,15 @@ async def test_an_engine_that_dies_after_a_wake_is_restarted(tmp_path: Path, sle
             await client.post("/stub/exit")
         await eventually("a restart", lambda: engine.restarts == 1, seconds=30)
         await eventually("being back", lambda: engine.state is EngineState.READY, seconds=30)
+
+
+async def test_a_request_during_the_first_start_keeps_the_engine_awake_and_the_next_one_starts(
+    tmp_path: Path,
+) -> None:
+    first, second = (
+        declared_engine(name=name, on_demand={"idle_seconds": 60}) for name in ("first", "second")
+    )
+    engines = stub_engines([first, second])
+    with engines[0].use("smollm2-135m-instruct"):
+        async with running(engines):
+            assert [engine.state for engine in engines] == [EngineState.READY, EngineState.ASLEEP]

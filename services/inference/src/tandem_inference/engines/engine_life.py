@@ -83,7 +83,15 @@ class EngineLife:
         return await self._first_of(*works, timeout_seconds=None)
 
     async def stop(self) -> None:
-        """End every process of this life."""
+        """End every process of this life. Goes on to the end when it is cancelled: nobody else would stop them."""
+        stopping = asyncio.create_task(self._stop())
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            await stopping
+            raise
+
+    async def _stop(self) -> None:
         if self._process is not None:
             await self._process.stop(self._limits.stop_grace_seconds)
         if self._exited is not None:

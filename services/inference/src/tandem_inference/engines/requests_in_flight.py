@@ -38,9 +38,14 @@ class RequestsInFlight:
         return any(number > self._waiting[model] for model, number in self._counts.items())
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no request is here, nor waits."""
+        return not self._counts and not self._waiting
+
+    @property
     def idle_seconds(self) -> float:
         """How long no request has been in flight; 0 while one is."""
-        return 0.0 if self._counts.total() or self._waiting.total() else time.monotonic() - self._last_end
+        return time.monotonic() - self._last_end if self.is_idle else 0.0
 
     def stay_awake(self) -> None:
         """Count the idle time from now on."""

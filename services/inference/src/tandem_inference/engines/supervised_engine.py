@@ -158,6 +158,7 @@ class SupervisedEngine:
             await self._until_wanted()
             return True
         self._wakes.give_up()
+        self.adapters.begin()
         self.last_error, self.proposal = ended.reason, ended.proposal
         facts = {"engine": self.declared.name, "reason": ended.reason, "proposal": ended.proposal}
         delay = self._policy.delay_after_crash(time.monotonic()) if ended.passing else None
@@ -205,7 +206,9 @@ class SupervisedEngine:
             finally:
                 keeping.cancel()
                 await asyncio.gather(keeping, return_exceptions=True)
-            if self.in_flight.count():  # came while the adapters' work was laid down
+            self._is_proved = True
+            if not self.in_flight.is_idle:  # a request came while the adapters' work was laid down
+                self.settled.set()
                 continue
             self.in_flight.wanted.clear()
             self._enter(EngineState.ASLEEP)
@@ -226,10 +229,7 @@ class SupervisedEngine:
             return
         if not self._is_proved:
             await self.adapters.until_tried()
-            self._is_proved = True
-            if not self.in_flight.count():
-                return
-            self.settled.set()
+            return
         await self.in_flight.until_idle(self.declared.on_demand.idle_seconds)
 
     async def _until_wanted(self) -> None:
