@@ -33,7 +33,7 @@ from vllm.v1.core import kv_cache_utils
 from tandem_inference.planner.weights import allocated
 
 # Each class would otherwise be inspected in a process of its own, ten seconds each.
-registry._LazyRegisteredModel.inspect_model_cls = lambda self: registry._ModelInfo.from_model_cls(  # type: ignore[method-assign]
+registry._LazyRegisteredModel.inspect_model_cls = lambda self: registry._ModelInfo.from_model_cls(
     self.load_model_cls()
 )
 
@@ -50,7 +50,7 @@ class _GpuBackend:
         return spec
 
 
-class _GpuRules(Platform):
+class _GpuRules(Platform):  # type: ignore[misc]  # vLLM is not there where types are checked
     """The platform-independent part of the block-size rules."""
 
     @classmethod
