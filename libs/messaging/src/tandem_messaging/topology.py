@@ -4,7 +4,6 @@ In production Terraform makes them and services have no right to: without the em
 """
 
 import logging
-from datetime import timedelta
 
 from google.api_core.exceptions import AlreadyExists, GoogleAPICallError
 
@@ -56,10 +55,8 @@ async def _create_subscription(pubsub: PubSub, subscription: Subscription) -> No
             "dead_letter_topic": pubsub.topic_path(subscription.dead_letter_topic),
             "max_delivery_attempts": subscription.max_delivery_attempts,
         }
-        request["retry_policy"] = {
-            "minimum_backoff": timedelta(seconds=10),
-            "maximum_backoff": timedelta(seconds=600),
-        }
+        # No retry policy, which production has: with one, this emulator keeps some messages whose extended lease ran
+        # out from everybody for minutes.
     try:
         await pubsub.subscriber_client.create_subscription(
             request=request, retry=None, timeout=CALL_TIMEOUT_SECONDS
