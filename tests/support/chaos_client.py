@@ -43,9 +43,15 @@ class ChaosClient:
             "requested_at": "2026-01-02T12:00:00Z",
         }
 
-    def publish(self, numbers: Iterable[int], *, times: int = 1) -> list[str]:
+    def publish(
+        self,
+        numbers: Iterable[int],
+        *,
+        times: int = 1,
+        change: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    ) -> list[str]:
         """Publish these requests, each `times` times over, and return their ids once the broker has them all."""
-        bodies = [self.body(number) for number in numbers]
+        bodies = [change(self.body(number)) for number in numbers]
         for body in bodies:
             self._asked[body["request_id"]] = body
             self.history.append("sent", body["request_id"])

@@ -72,7 +72,7 @@ class Drill:
         return self.fleet.workers
 
     def start_workers(self, count: int, **settings: str) -> None:
-        started = [self.fleet.start(**settings) for _ in range(count)]
+        started = [self.fleet.start(faults=None, **settings) for _ in range(count)]
         for worker in started:
             wait_until("a worker answers", worker.is_up, seconds=60)
 

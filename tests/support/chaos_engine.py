@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.requests import Request
@@ -28,7 +29,11 @@ class MisbehavingEngine:
     """An ASGI app around the stub."""
 
     def __init__(self, calls: Path, seconds: float) -> None:
-        self._stub = StubEngine(max_model_len=32_768, times=StubTimes(first_token_delay_seconds=seconds))
+        self._stub = StubEngine(
+            max_model_len=32_768,
+            times=StubTimes(first_token_delay_seconds=seconds),
+            breaks_on="poison",
+        )
         self._app = self._stub.app
         self._calls = calls.open("a", encoding="utf-8")
         self._mode = "serve"
@@ -55,7 +60,7 @@ class MisbehavingEngine:
         await modes[self._mode](scope, receive, send)
 
     async def _control(self, path: str, request: Request, send: Send) -> None:
-        told = await request.json() if request.method == "POST" else None
+        told: Any = await request.json() if request.method == "POST" else None
         if path == "/chaos/mode":
             self._mode = told
             self._changed.set()

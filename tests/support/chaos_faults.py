@@ -89,13 +89,12 @@ def lose_publish_answers(share: float, chance: random.Random) -> None:
 def set_clock_wrong(seconds: float) -> None:
     """Make every module of Tandem read a clock that is `seconds` ahead."""
     offset = dt.timedelta(seconds=seconds)
-    real = dt.datetime
 
-    class WrongClock(real):
+    class WrongClock(dt.datetime):
         @classmethod
         def now(cls, tz: dt.tzinfo | None = None) -> Any:
-            return real.now(tz) + offset
+            return dt.datetime.now(tz) + offset
 
     for name, module in list(sys.modules.items()):
-        if name.startswith("tandem_") and getattr(module, "datetime", None) is real:
+        if name.startswith("tandem_") and getattr(module, "datetime", None) is dt.datetime:
             module.datetime = WrongClock  # type: ignore[attr-defined]
