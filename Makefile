@@ -73,6 +73,13 @@ generate: dev ## Write the event schemas and settings pages after a change of mo
 lock-check: dev ## Check that the lock files satisfy what the projects declare
 	@$(DEV)/python -m tandem_local lock-check
 
+.PHONY: chaos mutations
+chaos: ## Run the failure drills in full size (15 minutes); repeat one run with TANDEM_CHAOS_SEED=...
+	@TANDEM_CHAOS=full $(TANDEM) test chaos
+
+mutations: dev ## Remove each guard against loss and doubling from a copy of the source: a test has to notice
+	@$(DEV)/python -m tests.chaos.mutations
+
 ##@ Deploy
 .PHONY: tf-check tf-fmt tf-plan plan-check
 tf-check: dev ## Check infra/terraform without a cloud: layout, validity, tests, rules over plans, memory, checkov

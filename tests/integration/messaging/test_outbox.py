@@ -149,6 +149,28 @@ async def test_two_relays_share_the_rows_and_publish_none_twice(
     assert await waiting_rows(database, outbox) == 0
 
 
+async def test_relay_leaves_rows_alone_that_another_one_is_publishing(
+    database: Database, outbox: Table, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(database, outbox, a_request())
+    publishing, go_on = asyncio.Event(), asyncio.Event()
+    slow, other = Relay(database, outbox, broker), Relay(database, outbox, broker)
+    publish = slow._publish
+
+    async def publish_when_told(topic: str, rows: Sequence[OutboxRow]) -> None:
+        publishing.set()
+        await go_on.wait()
+        await publish(topic, rows)
+
+    monkeypatch.setattr(slow, "_publish", publish_when_told)
+    working = asyncio.create_task(slow.publish_due())
+    await publishing.wait()
+    assert await other.publish_due() == 0
+    go_on.set()
+    assert await working == 1
+    assert len(broker.request_ids) == 1
+
+
 async def test_rows_stay_while_the_broker_is_down_and_leave_when_it_is_back(
     database: Database, outbox: Table, relay: Relay, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
