@@ -9,7 +9,7 @@ from pathlib import Path
 _LAYERS = 30
 _HIDDEN = 576
 _OUTPUTS = {"q_proj": 576, "v_proj": 192}
-_SPREAD = 0.05  # enough that greedy answers differ
+_SPREAD = 0.15  # enough that greedy answers differ, from the model's and from one another's
 
 
 def write_adapter(folder: Path, *, seed: int, rank: int = 8) -> Path:

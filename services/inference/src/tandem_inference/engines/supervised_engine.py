@@ -109,11 +109,6 @@ class SupervisedEngine:
             except TimeoutError:
                 raise self.not_ready(model) from None
 
-    def require_ready(self) -> None:
-        """Raise EngineNotReadyError, telling the state and the reason, unless the engine is ready."""
-        if self.state is not EngineState.READY:
-            raise self.not_ready()
-
     def not_ready(self, model: str | None = None) -> EngineNotReadyError:
         """The error that tells why this engine, or its adapter `model`, cannot answer and when to ask again."""
         adapter = self.adapters.status(model) if model else None
