@@ -30,9 +30,15 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     nursery.close()
 
 
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """The run's own; the table at the end tells it."""
+    return SEED
+
+
 @pytest.fixture
-def drills(tmp_path: Path, nursery: Nursery) -> Iterator[Drills]:
-    drills = Drills(tmp_path, nursery, SEED, _report)
+def drills(tmp_path: Path, nursery: Nursery, seed: int) -> Iterator[Drills]:
+    drills = Drills(tmp_path, nursery, seed, _report)
     yield drills
     drills.close()
 

@@ -21,12 +21,10 @@ def test_workers_leave_in_order_and_lose_nothing_when_told_to_stop_under_load(
     ids = drill.client.publish(range(requests))
     while drill.faults < stops and drill.until_generating(ids):
         told = drill.dice.choice([worker for worker in drill.workers if worker.is_up()])
-        replacement = drill.fleet.start()
         told.signal(signal.SIGTERM)
+        drill.replace(told)
         assert told.wait() == 0
-        drill.workers.remove(told)
         drill.faults += 1
-        assert replacement in drill.workers
     found = drill.settle(ids)
     assert found.faults == {}
     assert found.outcomes == {COMPLETED: requests}

@@ -78,8 +78,9 @@ class Drill:
 
     def replace(self, worker: ForkedWorker) -> ForkedWorker:
         """Start another worker in the place of one that has ended."""
+        replacement = self.fleet.start()
         self.workers.remove(worker)
-        return self.fleet.start()
+        return replacement
 
     def until_generating(self, ids: Sequence[str], at_least: int = 1) -> bool:
         """Wait until the engine works for somebody; False when all requests are over."""
