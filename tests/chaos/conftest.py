@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,9 +19,11 @@ from tests.support.databases import database_url
 __all__ = ["database_url"]
 
 FULL = os.environ.get("TANDEM_CHAOS") == "full"
-SEED = int(os.environ.get("TANDEM_CHAOS_SEED") or secrets.randbelow(1_000_000))
+# In the environment, so that several processes of one run throw the same dice.
+SEED = int(os.environ.setdefault("TANDEM_CHAOS_SEED", str(secrets.randbelow(1_000_000))))
 collect_ignore = [] if FULL else ["full"]
-_report: list[Figures] = []
+FIGURES = "figures"
+_figures: list[Figures] = []
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +40,12 @@ def seed() -> int:
 
 
 @pytest.fixture
-def drills(tmp_path: Path, nursery: Nursery, seed: int) -> Iterator[Drills]:
-    drills = Drills(tmp_path, nursery, seed, _report)
+def drills(tmp_path: Path, nursery: Nursery, seed: int, request: pytest.FixtureRequest) -> Iterator[Drills]:
+    report: list[Figures] = []
+    drills = Drills(tmp_path, nursery, seed, report)
     yield drills
     drills.close()
+    request.node.user_properties.extend((FIGURES, figures) for figures in report)
 
 
 @pytest.fixture(scope="session")
@@ -49,18 +54,17 @@ def full() -> bool:
     return FULL
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "teardown":
+        _figures.extend(cast("Figures", told) for name, told in report.user_properties if name == FIGURES)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _report:
+    if not _figures:
         return
     tell = terminalreporter.write_line
     tell(f"\nfailure drills, seed {SEED} (TANDEM_CHAOS_SEED={SEED} repeats it)")
-    tell(
-        f"  {'drill':44}{'requests':>9}{'faults':>7}{'seconds':>8}{'lost':>5}{'stuck':>6}{'doubled':>8}"
-        f"{'unexplained':>12}{'repeats':>8}{'calls/request':>14}"
-    )
-    for one in _report:
-        found = one.verdict
-        tell(
-            f"  {one.drill:44}{one.accepted:9}{one.faults:7}{one.seconds:8.1f}{len(found.lost):5}"
-            f"{len(found.stuck):6}{len(found.doubled):8}{len(found.unexplained):12}{found.repeats:8}{one.per_request:14.2f}"
-        )
+    columns = [name for name in _figures[0] if name != "drill"]
+    tell(f"  {'drill':52}" + "".join(f"{name:>14}" for name in columns))
+    for one in _figures:
+        tell(f"  {one['drill']:52}" + "".join(f"{one[name]:>14}" for name in columns))

@@ -24,7 +24,7 @@ def last_for(seconds: float, look: Callable[[], object]) -> None:
 def test_requests_wait_out_an_engine_that_misbehaves_in_every_way(
     drills: Drills, emulator: Emulator, full: bool
 ) -> None:
-    requests, lasting = (300, 30.0) if full else (60, 4.0)
+    requests, lasting = (300, 30.0) if full else (40, 3.0)
     drill = drills.start("F9 engine refuses, hangs, breaks, cuts", emulator, engine_seconds=0.1)
     drill.pubsub.subscribe("drill-dead", "feedback-requests-dead")
     drill.start_workers(WORKERS)

@@ -23,7 +23,7 @@ def kill_in_turn(drill: Drill, ids: list[str], kills: int) -> None:
 def test_every_request_ends_once_when_workers_are_killed_while_generating(
     drills: Drills, emulator: Emulator, database_url: str, full: bool
 ) -> None:
-    requests, kills = (1000, 50) if full else (200, 15)
+    requests, kills = (1000, 50) if full else (150, 10)
     drill = drills.start(
         f"F1 kill -9 workers, {database_url.partition('+')[0]}", emulator, database_url=database_url
     )

@@ -30,21 +30,8 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One line of the table that a run of the drills prints."""
-
-    drill: str
-    seed: int
-    accepted: int
-    faults: int
-    seconds: float
-    verdict: Verdict
-    generations: int
-
-    @property
-    def per_request(self) -> float:
-        return self.generations / max(self.accepted, 1)
+# One line of the table that a run of the drills prints; plain, so that it can come from another process.
+Figures = dict[str, Any]
 
 
 @dataclass
@@ -114,9 +101,18 @@ class Drill:
         verdict = judge(self.client.history.entries())
         generations = sum(self.engine.generations().values())
         self.report.append(
-            Figures(
-                self.name, self.seed, verdict.accepted, self.faults, verdict.seconds, verdict, generations
-            )
+            {
+                "drill": self.name,
+                "requests": verdict.accepted,
+                "faults": self.faults,
+                "seconds": round(verdict.seconds, 1),
+                "lost": len(verdict.lost),
+                "stuck": len(verdict.stuck),
+                "doubled": len(verdict.doubled),
+                "unexplained": len(verdict.unexplained),
+                "repeats": verdict.repeats,
+                "calls/request": round(generations / max(verdict.accepted, 1), 2),
+            }
         )
         return verdict
 

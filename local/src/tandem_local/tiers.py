@@ -47,7 +47,7 @@ TIERS = (
     Tier("contract", ("dev",), (ensure_chromium,)),  # the planner's page is held to the API in a browser
     Tier("architecture", ("dev", "chat", "feedback")),
     Tier("integration", workers=2),  # they wait for processes more than they compute
-    Tier("chaos"),
+    Tier("chaos", workers=2),
     Tier("infra", ("dev", "infra")),
     Tier("images", ("dev", "images")),
     Tier("e2e", (), (make_small_model, ensure_chromium)),
