@@ -19,7 +19,7 @@ def are_taken(ids: list[str], number: int) -> bool:
 def test_every_202_ends_once_when_its_giver_is_killed_and_the_caller_asks_again(
     drills: Drills, emulator: Emulator, full: bool, tmp_path: Path
 ) -> None:
-    requests, kills = (1000, 40) if full else (80, 6)
+    requests, kills = (1000, 40) if full else (60, 4)
     database = tmp_path / "killed.db"
     drill = drills.start(
         "F2, F14 kill -9 HTTP face and relay",
