@@ -187,7 +187,7 @@ async def test_only_text_reaches_the_engine(app: WebApp, inference: StubInferenc
     await app.ask(await app.new_conversation(), content)
 
     asked = inference.asked(content)
-    assert set(asked.body) == {"model", "messages", "max_tokens", "stream"}
+    assert set(asked.body) == {"model", "messages", "max_tokens", "stream", "stream_options"}
     assert asked.body["messages"] == [{"role": "user", "content": content}]
     assert asked.headers["x-tandem-class"] == "interactive"
 
