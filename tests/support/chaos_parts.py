@@ -18,7 +18,7 @@ from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 SUPPORT = Path(__file__).parent
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 class ChaosEngine:

@@ -25,8 +25,8 @@ from tests.support.ports import free_port
 from tests.support.stub_engine import Asked, StubEngine, StubTimes
 from tests.support.waiting import wait_until
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 PROGRAM = str(Path(sys.executable).parent / "tandem-chat")
 PROJECT = "chat-tests"
 

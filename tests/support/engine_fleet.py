@@ -15,7 +15,7 @@ from tandem_inference.engines.supervised_engine import SupervisedEngine, Supervi
 from tests.support.inference_service import STUB_ENGINE
 from tests.support.ports import free_ports
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 
 
 def stub_engines(

@@ -13,7 +13,7 @@ from tests.support.bound_process import bound_to_this_process
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
-STOP_SECONDS = 30
+STOP_SECONDS = 60
 
 
 class FeedbackWorker:
@@ -67,7 +67,7 @@ class FeedbackWorker:
                 stdout=log,
                 stderr=log,
             )
-        wait_until("the worker answers", self._answers, seconds=30)
+        wait_until("the worker answers", self._answers, seconds=90)
 
     def kill(self) -> None:
         """End it as a crash would, without any farewell."""

@@ -20,7 +20,7 @@ from tests.support.inference_service import declared_engine
 from tests.support.ports import free_port
 from tests.support.stub_engine import StubEngine
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tests.support.absence import skip_unless_ci
 from tests.support.bound_process import bound_to_this_process
 from tests.support.ports import free_port
 
-START_SECONDS = 30
+START_SECONDS = 90
 USER = "tandem"
 
 # A crash of the machine may take a test's data with it; in return a test does not wait for the disk.
