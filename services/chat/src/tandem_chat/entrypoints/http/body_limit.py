@@ -1,10 +1,16 @@
 """Refuses request bodies that are too large, before anything reads them into memory."""
 
+import asyncio
+from contextlib import suppress
+
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tandem_chat.entrypoints.http.problems import problem_response
 from tandem_contracts.problem import Problem
+
+# Closing a connection while its caller still sends resets it, and the caller never reads the refusal.
+_LISTEN_ON_SECONDS = 2.0
 
 
 class BodyLimit:
@@ -20,14 +26,17 @@ class BodyLimit:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._max_bytes:
+            await self._hear_out(receive)
             await self._refuse(scope, receive, send)
             return
         received = 0
+        more = True
         started = refused = False
 
         async def limited_receive() -> Message:
-            nonlocal received, refused
+            nonlocal received, refused, more
             message = await receive()
+            more = message.get("more_body", False)
             received += len(message.get("body", b""))
             refused = refused or (received > self._max_bytes and not started)
             # To the app it looks as if the caller had left; an error of ours would not pass the framework unchanged.
@@ -45,7 +54,20 @@ class BodyLimit:
             if not refused:
                 raise
         if refused:
+            if more:
+                await self._hear_out(receive)
             await self._refuse(scope, receive, send)
+
+    async def _hear_out(self, receive: Receive) -> None:
+        """Take in what is still being sent, as much as a body may have, and keep nothing of it."""
+        heard = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LISTEN_ON_SECONDS):
+                more = True
+                while more and heard <= self._max_bytes:
+                    message = await receive()
+                    heard += len(message.get("body", b""))
+                    more = message.get("more_body", False)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = Problem(
