@@ -71,6 +71,16 @@ class ChatSettings(BaseSettings):
         default=None,
         description="TOML file of personas: named presets of system prompt, model or adapter, and sampling.",
     )
+    feedback_rubric: str = Field(
+        default="general",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="Rubric of a feedback for which the caller names none.",
+    )
+    feedback_rubric_version: int | None = Field(
+        default=1,
+        ge=1,
+        description="Its version; empty takes the newest. `general` 1 asks for one score, which a very small model manages too; 2 asks for one per criterion.",
+    )
     max_reply_tokens: int = Field(default=512, ge=1, description="Longest reply, in the model's tokens.")
     max_message_chars: int = Field(
         default=8000, ge=1, le=100_000, description="Longest message, in characters."

@@ -13,9 +13,10 @@ from tandem_chat.domain.errors import (
     ReplyInProgressError,
 )
 from tandem_chat.domain.feedback import Feedback
-from tandem_chat.entrypoints.http.dependencies import ResourceId, UseCasesDep
+from tandem_chat.entrypoints.http.dependencies import ResourceId, SettingsDep, UseCasesDep
 from tandem_chat.entrypoints.http.documentation import problems
 from tandem_chat.entrypoints.http.schemas import FeedbackBody, FeedbackList, NewFeedback
+from tandem_contracts.feedback import RubricRef
 
 router = APIRouter(prefix="/v1", tags=["feedback"], responses=problems())
 
@@ -26,10 +27,16 @@ router = APIRouter(prefix="/v1", tags=["feedback"], responses=problems())
     responses=problems(ConversationNotFoundError, ReplyInProgressError, NothingToJudgeError),
 )
 async def request_feedback(
-    use_cases: UseCasesDep, conversation_id: ResourceId, response: Response, body: NewFeedback | None = None
+    use_cases: UseCasesDep,
+    settings: SettingsDep,
+    conversation_id: ResourceId,
+    response: Response,
+    body: NewFeedback | None = None,
 ) -> FeedbackBody:
     """Ask for feedback on the conversation as it is now; it is written later."""
-    feedback = await use_cases.request_feedback.request(conversation_id, (body or NewFeedback()).rubric)
+    own = RubricRef(id=settings.feedback_rubric, version=settings.feedback_rubric_version)
+    rubric = (body.rubric if body else None) or own
+    feedback = await use_cases.request_feedback.request(conversation_id, rubric)
     response.headers["Location"] = f"/v1/feedback/{feedback.id}"
     return FeedbackBody.of(feedback)
 

@@ -55,7 +55,9 @@ class NewMessage(_Input):
 class NewFeedback(_Input):
     """A wish for feedback."""
 
-    rubric: RubricRef = RubricRef()
+    rubric: RubricRef | None = Field(
+        default=None, description="How to judge; left out, the service's own setting decides."
+    )
 
 
 class ErrorBody(BaseModel):
